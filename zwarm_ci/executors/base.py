@@ -1,0 +1,109 @@
+"""What an executor is given, what it says at the end, and the Protocol that every variant follows.
+
+A variant is one file, a line in `EXECUTORS` (executors/__init__.py) and a call of tests/conformance/executor.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from zwarm_ci.task import Check, Origin, Task, Usage
+from zwarm_ci.verdict import Method
+
+#: How a session's turn ended. Only `completed` says that the executor itself came to an end it intended.
+State = Literal["completed", "failed", "killed", "timed_out", "interrupted", "blocked"]
+OnEvent = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Workbench:
+    """What executors that work on history and checks themselves (the embedded one) may use. Read-only but for new objects.
+
+    Attributes:
+        private: the run's private bare repository (git dir); holds `base` and all its history that the clone has.
+        top: the original checkout, for mapping its interpreter and editable installs; never written.
+        base: the commit under repair.
+        checks: the run's checks; the first is the one that the task's failures belong to.
+        last_green: commit named by `--last-green` or CI's record; empty = search first parents.
+        revert: may a regression be undone (protected or default branch, `--allow-revert`, or `last_green` by hand)?
+            False = name the hunks only (`attributed`).
+        protect: the user's own globs from `verify.protect`.
+    """
+
+    private: Path
+    top: Path
+    base: str
+    checks: tuple[Check, ...]
+    last_green: str = ""
+    revert: bool = False
+    protect: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One turn of one session.
+
+    Attributes:
+        session: id. turn: from 1. model: "" = the executor's default.
+        message: turn 1 the task's text, later the exact error that verification gave.
+        worktree: folder to edit; at the base in turn 1 of a session, reset to the base by the loop before turn 1 only.
+        refused: tree ids of results that verification refused in this task already; not to be offered again.
+        folder: the session's own folder, for files that the executor wants kept.
+        scratch: TMPDIR of this session; deleted with the run.
+        timeout: seconds for the turn. silence: seconds without an event.
+    """
+
+    session: str
+    turn: int
+    model: str
+    task: Task
+    message: str
+    worktree: Path
+    workbench: Workbench
+    folder: Path
+    scratch: Path
+    timeout: float
+    silence: float
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an executor says of its turn. Nobody believes it; the worktree's difference is what is judged.
+
+    `attributed` = the cause is named in `origin` and `message`, but no patch is offered (Workbench.revert is False).
+    `suite_runs` counts check runs that the executor made itself. `cost_usd` None = unknown price.
+    """
+
+    state: State
+    message: str
+    method: Method | None = None
+    origin: Origin | None = None
+    attributed: bool = False
+    usage: Usage = Usage()
+    cost_usd: float | None = 0.0
+    provider_cost_usd: float | None = None
+    seconds: float = 0.0
+    denials: int = 0
+    suite_runs: int = 0
+
+
+class Executor(Protocol):
+    """A way to get work done in a worktree. Implementations keep no state between calls; sessions are on disk."""
+
+    name: str
+
+    def unusable(self) -> str:
+        """Why this executor cannot run here, in one line with the remedy; "" = it can."""
+        ...
+
+    def turn(self, order: Order, on_line: Callable[[bytes], None]) -> Report:
+        """Run one turn to its end; `on_line` gets each raw event line as it comes (it is kept untouched).
+
+        Raises:
+            InterruptedRunError: the run was stopped; nothing of the session is alive.
+        """
+        ...

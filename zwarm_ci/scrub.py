@@ -1,0 +1,109 @@
+"""What a child may see and what may leave: environment by allow-list, secrets out of text, text made harmless.
+
+Nothing here decides whether something is true; it only takes things away.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+
+#: Names every child gets, where set. Locale, paths and interpreter selection; nothing that carries a credential.
+ALLOWED_ENV = frozenset(
+    "PATH HOME USER LOGNAME SHELL LANG LANGUAGE TERM TZ TMPDIR TEMP TMP VIRTUAL_ENV CONDA_PREFIX PYENV_ROOT PYENV_VERSION "
+    "NVM_DIR CARGO_HOME RUSTUP_HOME GOPATH GOROOT GOCACHE GOMODCACHE GOFLAGS JAVA_HOME CI GITHUB_ACTIONS RUNNER_OS RUNNER_ARCH "
+    "RUNNER_TRACKING_ID XDG_CACHE_HOME LD_LIBRARY_PATH NODE_PATH COLUMNS NO_COLOR FORCE_COLOR SSL_CERT_FILE SSL_CERT_DIR "
+    "REQUESTS_CA_BUNDLE SYSTEMROOT".split()
+)
+_ALLOWED_PREFIXES = ("LC_",)
+
+#: Formats that are secrets by their look, whoever issued them (prefixes as the vendors document them).
+_SECRET_SHAPES = re.compile(
+    r"""
+    gh[pousr]_[A-Za-z0-9]{20,} | github_pat_[A-Za-z0-9_]{20,} | glpat-[A-Za-z0-9_-]{20,}
+    | sk-(?:ant-|proj-)?[A-Za-z0-9_-]{20,} | AKIA[0-9A-Z]{16} | xox[abprs]-[A-Za-z0-9-]{10,}
+    | AIza[0-9A-Za-z_-]{35} | npm_[A-Za-z0-9]{30,} | pypi-[A-Za-z0-9_-]{40,}
+    | -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----[\s\S]*?(?:-----END\ [A-Z ]*PRIVATE\ KEY-----|\Z)
+    """,
+    re.VERBOSE,
+)
+_SECRET_NAME = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL|PRIVATE_?KEY)", re.IGNORECASE)
+_SECRET_FILE = re.compile(
+    r"(^|/)(\.env(\..+)?|\.envrc|\.netrc|\.npmrc|\.pypirc|id_(rsa|dsa|ecdsa|ed25519)|credentials(\.json)?|secrets?\.(json|ya?ml|toml)"
+    r"|[^/]+\.(pem|key|p12|pfx|keystore))$",
+    re.IGNORECASE,
+)
+_SAFE_ENV_FILE = re.compile(r"(^|/)\.env\.(example|sample|template|dist)$", re.IGNORECASE)
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
+MASK = "***"
+
+
+def child_env(extra: Mapping[str, str] | None = None, *, names: Iterable[str] = ()) -> dict[str, str]:
+    """The environment for a child: the allow-list, the `names` asked for, then `extra`.
+
+    Git's own variables (a hook sets GIT_DIR and GIT_INDEX_FILE) are on no list, so no child acts on another repository.
+    """
+    wanted = ALLOWED_ENV | frozenset(names)
+    env = {k: v for k, v in os.environ.items() if k in wanted or k.startswith(_ALLOWED_PREFIXES)}
+    env.update(extra or {})
+    return env
+
+
+def secret_values(names: Iterable[str] = ()) -> tuple[str, ...]:
+    """Values in our environment that must never be printed: those with a secret's name, and of `names`; longest first."""
+    asked = frozenset(names)
+    found = {v for k, v in os.environ.items() if len(v) >= 8 and (k in asked or _SECRET_NAME.search(k))}
+    return tuple(sorted(found, key=len, reverse=True))
+
+
+def redact(text: str, values: Iterable[str] = ()) -> str:
+    """`text` with the given values, our environment's secrets and anything that looks like a token masked."""
+    for value in {*values, *secret_values()}:
+        if value:
+            text = text.replace(value, MASK)
+    return _SECRET_SHAPES.sub(MASK, text)
+
+
+def find_secrets(text: str) -> list[str]:
+    """Token-shaped strings in `text`, each shortened so that the finding does not repeat the secret."""
+    return [f"{m.group(0)[:6]}…" for m in _SECRET_SHAPES.finditer(text)]
+
+
+def is_secret_path(path: str) -> bool:
+    """Whether a file of this name is by convention a secret (`.env`, private keys, `.netrc`)."""
+    return bool(_SECRET_FILE.search(path)) and not _SAFE_ENV_FILE.search(path)
+
+
+def plain(text: str) -> str:
+    """`text` without terminal escapes, control and invisible characters; newlines and tabs stay."""
+    text = _ESCAPES.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return _INVISIBLE.sub("", _CONTROLS.sub("", text))
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """`text` as one printable line of at most `limit` characters."""
+    flat = " ".join(plain(text).split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def decode(data: bytes) -> str:
+    """Bytes of any origin as text; what is not UTF-8 becomes U+FFFD."""
+    return data.decode("utf-8", "replace")
+
+
+def markdown(text: str) -> str:
+    """`text` safe inside a Markdown table cell or list: no markup, mention, HTML or workflow command survives."""
+    flat = one_line(redact(text), 400)
+    escaped = re.sub(r"([\\`*_{}\[\]<>|#!~])", r"\\\1", flat)
+    return escaped.replace("@", "@\u2060").replace("::", ":\u2060:")
+
+
+def fenced(text: str, language: str = "") -> str:
+    """`text` in a Markdown fence longer than any run of backticks inside it, with workflow commands broken."""
+    body = re.sub(r"^(\s*)::", "\\1:\u2060:", plain(redact(text)), flags=re.MULTILINE)
+    longest = max((len(m) for m in re.findall(r"`+", body)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{body.rstrip()}\n{fence}\n"
