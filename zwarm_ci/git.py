@@ -1,5 +1,6 @@
-"""Git, with the tree's hooks, filters and fsmonitor off: the user's repository (read; one branch written), the run's private
-bare repository, and worktrees of it.
+"""Git with the tree's hooks, filters and fsmonitor off.
+
+The user's repository (read; one branch written), the run's private bare repository, and worktrees of that.
 
 Nothing here writes to the user's HEAD, index, stash, config or existing refs, nor takes a lock on the index.
 """
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zwarm_ci.errors import BlockedError, CommandError, UsageError
+from zwarm_ci.errors import BlockedError, UsageError
 from zwarm_ci.proc import Exit, run
 from zwarm_ci.scrub import child_env, decode, is_secret_path
 
@@ -336,11 +337,11 @@ class PrivateRepository:
         index.unlink(missing_ok=True)
         return made
 
-    def deliver(self, commit: str, branch: str) -> None:
-        """Put `commit` and what it needs into the user's repository under one new branch; nothing else there changes.
+    def deliver(self, commit: str, ref: str, *, old: str = "") -> None:
+        """Put `commit` and what it needs into the user's repository under one ref: a new one, or one that is at `old`.
 
         Raises:
-            CommandError: the branch came to exist meanwhile, or the disk is full.
+            CommandError: the branch is not where it was, or the disk is full.
         """
         revs = f"{commit}\n^{self.user.head}\n".encode()
         pack = self.git.run("pack-objects", "--revs", "--stdout", "--quiet", "--thin", stdin=revs).stdout
@@ -348,15 +349,7 @@ class PrivateRepository:
         user.run("-c", "core.fsync=all", "unpack-objects", "-q", stdin=pack)
         name, email = self._identity
         who = {"GIT_COMMITTER_NAME": name, "GIT_COMMITTER_EMAIL": email}
-        user.run(
-            "update-ref",
-            "-m",
-            "zwarm-ci: verified patches",
-            f"refs/heads/{branch}",
-            commit,
-            ZERO[: len(commit)],
-            env=who,
-        )
+        user.run("update-ref", "-m", "zwarm-ci: verified patches", ref, commit, old or "0" * len(commit), env=who)
 
 
 class Worktree:
@@ -364,13 +357,8 @@ class Worktree:
 
     def __init__(self, repo: PrivateRepository, path: Path) -> None:
         self.repo, self.path = repo, path
-        admin = Path(
-            decode(
-                repo.git.run(
-                    "-C", str(path), "rev-parse", "--absolute-git-dir", env={"GIT_DIR": ""}, check=False
-                ).stdout
-            ).strip()
-        )
+        pointer = (path / ".git").read_bytes() if (path / ".git").is_file() else b""
+        admin = Path(os.fsdecode(pointer.partition(b"gitdir: ")[2].rstrip(b"\n")))
         self._index = repo.path / f"index-{os.urandom(6).hex()}"
         if (admin / "index").is_file():
             shutil.copy2(admin / "index", self._index)
@@ -394,24 +382,3 @@ class Worktree:
 
 def _belongs(path: str) -> bool:
     return not is_secret_path(path) and not path.startswith(".zwarm/")
-
-
-def write_state_ignore(state: Path) -> None:
-    """Make the state folder, with the ignore file that keeps it out of git."""
-    state.mkdir(parents=True, exist_ok=True)
-    ignore = state / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text(STATE_IGNORE, encoding="utf-8")
-
-
-__all__ = [
-    "BOT",
-    "Change",
-    "CommandError",
-    "Git",
-    "PrivateRepository",
-    "Repository",
-    "Worktree",
-    "open_repository",
-    "write_state_ignore",
-]

@@ -106,9 +106,10 @@ class Capped:
         self._first = bytearray()
         self._last: deque[bytes] = deque()
         self._last_size = 0
-        self.dropped = 0
+        self._total = 0
 
     def __call__(self, data: bytes) -> None:
+        self._total += len(data)
         room = self._head - len(self._first)
         if room > 0:
             self._first += data[:room]
@@ -120,7 +121,11 @@ class Capped:
         while self._last and self._last_size - len(self._last[0]) >= self._tail_size:
             gone = self._last.popleft()
             self._last_size -= len(gone)
-            self.dropped += len(gone)
+
+    @property
+    def dropped(self) -> int:
+        """Bytes that were not kept."""
+        return self._total - len(self._first) - min(self._tail_size, self._last_size)
 
     def value(self) -> bytes:
         """What was kept."""
@@ -301,7 +306,7 @@ def _announce_exit(child: subprocess.Popen[bytes], writer: int) -> None:
     os.close(writer)  # end of file is the event
 
 
-def _feed(stream: IO[bytes] | None, data: bytes, close: bool) -> None:  # noqa: FBT001 - thread target
+def _feed(stream: IO[bytes] | None, data: bytes, close: bool) -> None:
     if stream is None:
         return
     with contextlib.suppress(OSError, ValueError):  # a child may end without reading; that is its right

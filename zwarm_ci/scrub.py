@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 #: Names every child gets, where set. Locale, paths and interpreter selection; nothing that carries a credential.
 ALLOWED_ENV = frozenset(
@@ -59,12 +59,21 @@ def secret_values(names: Iterable[str] = ()) -> tuple[str, ...]:
     return tuple(sorted(found, key=len, reverse=True))
 
 
+def redactor(values: Iterable[str] = ()) -> Callable[[str], str]:
+    """`redact` with the secrets of our environment looked up once, for a report of thousands of strings."""
+    known = sorted({*values, *secret_values()} - {""}, key=lambda v: (-len(v), v))  # a secret may be a part of a longer one
+
+    def mask(text: str) -> str:
+        for value in known:
+            text = text.replace(value, MASK)
+        return _SECRET_SHAPES.sub(MASK, text)
+
+    return mask
+
+
 def redact(text: str, values: Iterable[str] = ()) -> str:
     """`text` with the given values, our environment's secrets and anything that looks like a token masked."""
-    for value in {*values, *secret_values()}:
-        if value:
-            text = text.replace(value, MASK)
-    return _SECRET_SHAPES.sub(MASK, text)
+    return redactor(values)(text)
 
 
 def find_secrets(text: str) -> list[str]:

@@ -95,6 +95,8 @@ class Executor(Protocol):
     """A way to get work done in a worktree. Implementations keep no state between calls; sessions are on disk."""
 
     name: str
+    #: Whether the same order gives the same result; a fresh session would then be wasted.
+    deterministic: bool
 
     def unusable(self) -> str:
         """Why this executor cannot run here, in one line with the remedy; "" = it can."""
@@ -106,4 +108,8 @@ class Executor(Protocol):
         Raises:
             InterruptedRunError: the run was stopped; nothing of the session is alive.
         """
+        ...
+
+    def headline(self, line: bytes) -> str:
+        """What a raw event line says of the work in a few words for the progress display; "" = nothing worth showing."""
         ...

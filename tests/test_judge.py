@@ -1,0 +1,143 @@
+"""The judge, on every case of its conformance suite and on what a single patch cannot show."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import platform
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.judge import CASES, FILES, FIXED, Case
+from tests.support import Repo
+from zwarm_ci import baseline, environment
+from zwarm_ci.budget import Ledger
+from zwarm_ci.git import PrivateRepository, Repository, open_repository
+from zwarm_ci.plan import make_tasks
+from zwarm_ci.task import Check, Task
+from zwarm_ci.trees import Trees
+from zwarm_ci.verdict import Verdict
+from zwarm_ci.verify.guards import Rules
+from zwarm_ci.verify.judge import Court, judge
+
+CHECK = Check("tests", "python -m pytest -q", "pytest", timeout=8)
+
+
+class Bench:
+    """A court on a repository's HEAD, and the judge's word on what a function does to a worktree."""
+
+    def __init__(self, repo: Repo, scratch: Path, checks: tuple[Check, ...] = (CHECK,)) -> None:
+        self.user: Repository = open_repository(repo.path)
+        self.store = PrivateRepository.create(self.user, scratch / "private.git")
+        self.trees = Trees(self.store, environment.discover(repo.path), scratch, Ledger(), scratch / "logs")
+        base = self.user.head
+        before = baseline.establish(
+            self.trees, checks, base, self.user, reruns=1, in_place=False, same_as_tree=True, tell=lambda _: None
+        )
+        self.court = Court(
+            self.trees, base, checks, before, Rules(), reruns=1, burn_in=1, interpreter=platform.python_version()
+        )
+        self.tasks = make_tasks(checks, before)
+        self.scratch = scratch
+        self.numbers = itertools.count()
+
+    def tree(self, case: Case) -> str:
+        worktree = self.store.worktree(self.court.base, self.scratch / f"w{next(self.numbers)}" / "x")
+        case.patch(worktree.path)
+        return worktree.tree()
+
+    def says(self, case: Case, task: Task | None = None) -> Verdict:
+        court = replace(self.court, rules=replace(self.court.rules, allow_test_edits=case.allow_test_edits))
+        return judge(court, task or self.tasks[0], self.tree(case))
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    where = tmp_path_factory.mktemp("judge")
+    return Bench(Repo.make(where / "repo", FILES), where)
+
+
+def test_the_bench_has_one_task_with_both_cases(bench: Bench) -> None:
+    (task,) = bench.tasks
+    assert task.targets == ("tests/test_calc.py::test_add[1]", "tests/test_calc.py::test_add[2]")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+def test_conformance(bench: Bench, case: Case) -> None:
+    verdict = bench.says(case)
+    assert verdict.status in case.expected, verdict.reason
+    assert verdict.accepted == bool(verdict.evidence)
+    assert verdict.reason
+
+
+def test_evidence_is_canonical_and_names_both_trees(bench: Bench) -> None:
+    one, two = (bench.says(CASES[0]).evidence for _ in range(2))
+    assert one == two
+    document = json.loads(one)
+    assert document["oracle_tree"] == document["delivered_tree"] == bench.tree(CASES[0])
+    assert document["targets"] == {t: {"before": "failed", "after": "passed"} for t in bench.tasks[0].targets}
+    assert document["assurance"]["canary"] == {"tests": True}
+    assert bench.court.base not in one, "no commit id"
+
+
+def test_the_oracle_differs_from_what_is_delivered_where_tests_may_change(bench: Bench) -> None:
+    case = next(c for c in CASES if c.name == "fixes and edits a test, allowed")
+    verdict = bench.says(case)
+    document = json.loads(verdict.evidence)
+    assert document["oracle_tree"] != document["delivered_tree"] == bench.tree(case)
+    assert [f.level for f in verdict.findings] == ["review"]
+
+
+def test_a_library_that_its_own_runner_runs_on_cannot_silence_it(tmp_path: Path) -> None:
+    """A plug-in in the repository that pytest loads: a patch makes it swallow every failure, canary included."""
+    plugin = "def wrap(item):\n    return item\n"
+    files = {
+        **FILES,
+        "plug.py": plugin,
+        "conftest.py": "import plug\n\n\ndef pytest_pycollect_makeitem(collector, name, obj):\n    plug.wrap(obj)\n",
+    }
+    where = Bench(Repo.make(tmp_path / "repo", files), tmp_path)
+
+    def silence(tree: Path) -> None:
+        (tree / "plug.py").write_text(
+            "from _pytest import runner\nfrom _pytest.reports import TestReport\n\n\ndef wrap(item):\n"
+            "    runner.check_interactive_exception = lambda *a: False\n"
+            "    real = TestReport.from_item_and_call.__func__\n"
+            "    def fake(cls, item, call):\n        call.excinfo = None\n        return real(cls, item, call)\n"
+            "    TestReport.from_item_and_call = classmethod(fake)\n    return item\n"
+        )
+
+    verdict = where.says(Case("silence", silence, frozenset()))
+    assert verdict.status in {"tampered", "unverifiable"}, verdict
+    unguarded = replace(where.court, rules=replace(where.court.rules, protect=("nothing",)))
+    hidden = Case(
+        "hidden",
+        lambda t: (
+            silence(t),
+            (t / "plug.py").write_text("exec(bytes.fromhex('%s'))\n" % (t / "plug.py").read_bytes().hex()),
+        )[0],
+        frozenset(),
+    )  # noqa: UP031
+    assert judge(unguarded, where.tasks[0], where.tree(hidden)).status == "unverifiable", (
+        "the canary tells where no guard can read"
+    )
+
+
+def test_a_known_flaky_test_is_no_regression_and_an_unknown_one_goes_to_review(tmp_path: Path) -> None:
+    cold = (
+        "from pathlib import Path\n\n\ndef test_cold():\n    mark = Path(__file__).parent / 'cache' / {0!r}\n    warm = mark.exists()\n"
+        "    mark.parent.mkdir(exist_ok=True)\n    mark.touch()\n    assert warm{1}\n"
+    )
+    files = {
+        **FILES,
+        ".gitignore": "cache/\n",
+        "tests/test_known.py": cold.format("known", ""),
+        "tests/test_unknown.py": cold.format("unknown", " or __import__('calc').add(1, 1) == 0"),
+    }
+    where = Bench(Repo.make(tmp_path / "repo", files), tmp_path)
+    assert set(where.court.baseline.flaky) == {("tests", "tests/test_known.py::test_cold")}
+    verdict = where.says(Case("honest", lambda t: (t / "calc.py").write_text(FIXED) and None, frozenset()))
+    assert verdict.status == "fixed", verdict.reason
+    assert [(f.guard, f.level) for f in verdict.findings] == [("flaky", "review")]

@@ -1,0 +1,5 @@
+"""`python -m zwarm_ci`."""
+
+from zwarm_ci.entry import main
+
+main()

@@ -1,0 +1,219 @@
+"""What is red before anything is done, and whose fault it is: the code's, chance's or the environment's.
+
+Checks run in a clean twin of the base. What fails there is run again in fresh processes (flaky?), and once more where the
+tree's ignored files are at hand (environment?). Only what is still red is a fault of the code.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+from zwarm_ci.git import Repository
+from zwarm_ci.scrub import is_secret_path
+from zwarm_ci.task import Check, Failure
+from zwarm_ci.trees import Prepared, Trees
+from zwarm_ci.verdict import CheckResult
+
+Tell = Callable[[str], None]
+#: Folders that tools make again by themselves; a test that needs one of them needs its tool, not the file.
+_REMADE = frozenset(
+    ".git .zwarm .venv venv env .env.d node_modules __pycache__ .pytest_cache .mypy_cache .ruff_cache .tox .nox .hypothesis .eggs "
+    "target .gradle .idea .vscode htmlcov .cache .uv-cache".split()
+)
+_SHADOW_BYTES = 256 * 1024 * 1024  # more than that is data, and copying it would cost more than it tells
+_BISECT_RUNS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The state of the base.
+
+    Attributes:
+        results: one per check, in the run's order.
+        flaky: (check, id) -> (passes, runs) of the re-runs.
+        environment: (check, id) -> why it is red here and not in place; id "" = the whole check.
+        notes: lines for the report.
+    """
+
+    results: tuple[CheckResult, ...]
+    flaky: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    environment: dict[tuple[str, str], str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def result(self, check: str) -> CheckResult:
+        """The result of one check."""
+        return next(r for r in self.results if r.name == check)
+
+    def failures(self, check: str) -> tuple[Failure, ...]:
+        """The reds of a check that are the code's own."""
+        return tuple(
+            f
+            for f in self.result(check).failures
+            if (check, f.id) not in self.flaky and (check, f.id) not in self.environment
+        )
+
+    def is_flaky(self, check: str, test_id: str) -> bool:
+        """Whether an id was seen both red and green on the base."""
+        return (check, test_id) in self.flaky
+
+    @property
+    def green(self) -> bool:
+        """Nothing is red but by chance, and every check could be believed."""
+        return all(not r.trouble and not self.failures(r.name) for r in self.results) and not self.environment
+
+
+def establish(
+    trees: Trees,
+    checks: Sequence[Check],
+    base: str,
+    user: Repository,
+    *,
+    reruns: int,
+    in_place: bool,
+    same_as_tree: bool,
+    tell: Tell,
+) -> Baseline:
+    """Run the checks on `base` and sort what is red.
+
+    `in_place`: the checkout is disposable (CI), so what fails is run there rather than in a copy with the ignored files.
+    `same_as_tree`: `base` is what stands in the checkout; otherwise there is nothing to calibrate against.
+    """
+    twin = trees.fresh(base, checks, "twin")
+    sorted_out = Baseline(())
+    for check in checks:
+        tell(f"{check.name}: running {check.run}")
+        result = trees.run(check, twin)
+        sorted_out = replace(sorted_out, results=(*sorted_out.results, result))
+        red = tuple(result.failed)
+        if check.is_test and red and not result.trouble:
+            tell(f"{check.name}: {len(red)} red, running them again")
+            flaky = _rerun(trees, check, twin, red, reruns)
+            sorted_out = replace(sorted_out, flaky={**sorted_out.flaky, **flaky})
+            red = tuple(i for i in red if (check.name, i) not in flaky)
+        suspicious = result.trouble.startswith("environment") or (check.is_test and red and not result.trouble)
+        if suspicious and same_as_tree:
+            found = _calibrate(trees, check, base, user, red, in_place=in_place)
+            sorted_out = replace(sorted_out, environment={**sorted_out.environment, **found})
+    notes = (
+        ("submodules are not checked out in clean worktrees: " + ", ".join(user.submodules),) if user.submodules else ()
+    )
+    return replace(sorted_out, notes=notes)
+
+
+def only(ids: Sequence[str]) -> tuple[str, ...]:
+    """The ids to ask a check for; a suite that did not start at all can only be run whole."""
+    return () if any(i.endswith("::startup") for i in ids) else tuple(ids)
+
+
+def _rerun(
+    trees: Trees, check: Check, twin: Prepared, red: Sequence[str], reruns: int
+) -> dict[tuple[str, str], tuple[int, int]]:
+    """Which of `red` also pass: (passes, runs).
+
+    An id that passes alone but is red again in a whole run is not flaky but depends on its neighbours: a fault of the code.
+    """
+    passes = dict.fromkeys(red, 0)
+    for _ in range(reruns):
+        again = trees.run(check, twin, only=only(red), again=True)
+        for test_id in red:
+            passes[test_id] += again.state(test_id) == "passed"
+    runs = reruns
+    if any(n == reruns for n in passes.values()) and reruns:
+        whole = trees.run(check, twin, again=True)
+        runs += 1
+        for test_id, n in passes.items():
+            if n == reruns:
+                passes[test_id] = n + 1 if whole.state(test_id) == "passed" else 0
+    return {(check.name, test_id): (n, runs) for test_id, n in passes.items() if n}
+
+
+def _calibrate(
+    trees: Trees, check: Check, base: str, user: Repository, red: Sequence[str], *, in_place: bool
+) -> dict[tuple[str, str], str]:
+    """Which reds (or, where the check could not run at all, the check: id "") are green where the ignored files are."""
+    if in_place:
+        result = trees.run_in(check, user.top, only=only(red))
+        why = "environment: it passes in the checkout and not in a clean worktree; list the ignored files that it needs under include"
+        return {(check.name, i): why for i in _healed(result, red)}
+    missing = _missing(user, check)
+    if not missing:
+        return {}
+    shadow = trees.fresh(base, (check,), "shadow")
+    _copy(user.top, shadow.path, missing)
+    healed = _healed(trees.run_in(check, shadow.path, only=only(red)), red)
+    if not healed:
+        trees.discard(shadow)
+        return {}
+    needed = _needed(trees, check, base, user, missing, healed)
+    listed = ", ".join(f'"{p}"' for p in needed)
+    why = f"environment: it needs {', '.join(needed)}, which git ignores; add include = [{listed}] to [checks.{check.name}]"
+    return {(check.name, i): why for i in healed}
+
+
+def _healed(result: CheckResult, red: Sequence[str]) -> tuple[str, ...]:
+    if result.trouble:
+        return ()
+    return tuple(i for i in red if result.state(i) == "passed") if red else ("",)
+
+
+def _missing(user: Repository, check: Check) -> tuple[str, ...]:
+    """Ignored files (and untracked ones whose names are those of secrets) that a clean worktree lacks, as far as they are small."""
+    ignored = user.git.paths("ls-files", "-o", "-i", "--exclude-standard", "-z", "--full-name", ":/")
+    secret = [
+        p
+        for p in user.git.paths("ls-files", "-o", "--exclude-standard", "-z", "--full-name", ":/")
+        if is_secret_path(p)
+    ]
+    found, size = [], 0
+    for path in sorted({*ignored, *secret} - set(check.include)):
+        file = user.top / path
+        parts = PurePosixPath(path).parts
+        if (
+            any(p in _REMADE or p.endswith((".egg-info", ".pyc")) for p in parts)
+            or file.is_symlink()
+            or not file.is_file()
+        ):
+            continue
+        size += file.stat().st_size
+        if size > _SHADOW_BYTES:
+            break
+        found.append(path)
+    return tuple(found)
+
+
+def _copy(top: Path, tree: Path, paths: Sequence[str]) -> None:
+    for path in paths:
+        target = tree / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(top / path, target, follow_symlinks=False)
+
+
+def _needed(
+    trees: Trees, check: Check, base: str, user: Repository, files: Sequence[str], healed: Sequence[str]
+) -> tuple[str, ...]:
+    """A small part of `files` with which `healed` are still green, by halving; bounded, so it may name more than is needed."""
+    wanted = tuple(i for i in healed if i)
+    runs = 0
+
+    def heals(part: Sequence[str]) -> bool:
+        nonlocal runs
+        runs += 1
+        shadow = trees.fresh(base, (check,), "shadow")
+        _copy(user.top, shadow.path, part)
+        ok = set(_healed(trees.run_in(check, shadow.path, only=only(wanted)), wanted)) >= set(healed)
+        trees.discard(shadow)
+        return ok
+
+    left = tuple(files)
+    while len(left) > 1 and runs < _BISECT_RUNS:
+        half = len(left) // 2
+        smaller = next((part for part in (left[:half], left[half:]) if heals(part)), None)
+        if smaller is None:
+            break
+        left = smaller
+    folders = sorted({os.path.commonpath(left)} if len(left) > 5 and os.path.commonpath(left) else left)
+    return tuple(folders)

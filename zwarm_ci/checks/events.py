@@ -1,0 +1,145 @@
+"""Folds the probe's JSON lines (probe/zwarm_ci_probe.py) into what happened to each id."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from zwarm_ci.checks.junit_xml import RANK, State
+from zwarm_ci.checks.reduce import reduce_log
+from zwarm_ci.scrub import one_line
+from zwarm_ci.task import Check, Failure, Place
+
+Event = dict[str, Any]
+_STATES: dict[str, State] = {"passed": "passed", "failed": "failed", "skipped": "skipped"}
+_BLAMED = 0.5  # under xdist several tests run when time is up; those that ran this share of the longest are to blame
+
+
+@dataclass(slots=True)
+class Fold:
+    """What the events said. `outcomes` is in the order in which tests ended; `running` holds when each began."""
+
+    loaded: Event | None = None
+    configured: Event | None = None
+    session: bool = False
+    collected: list[str] | None = None
+    modules: dict[str, None] = field(default_factory=dict)
+    outcomes: dict[str, State] = field(default_factory=dict)
+    red: dict[str, Event] = field(default_factory=dict)
+    collect_errors: dict[str, Event] = field(default_factory=dict)
+    running: dict[str, float] = field(default_factory=dict)
+    collecting: str = ""
+    stopped: Event | None = None
+    internal_error: Event | None = None
+    conftest_error: Event | None = None
+    finish: Event | None = None
+    garbled: int = 0
+    last: float = 0.0
+
+    def add(self, event: Event) -> None:
+        """Take one event in.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is none of the probe's.
+        """
+        kind = event["event"]
+        self.last = float(event["at"])
+        if kind in ("loaded", "configured", "internal_error", "conftest_error", "finish"):
+            setattr(self, kind, event)
+        elif kind == "session":
+            self.session = True
+        elif kind == "interrupted":
+            self.stopped = event
+        elif kind == "collected":
+            self.collecting = ""
+            if self.collected is None:  # each xdist worker says the same
+                self.collected = [str(i) for i in event["ids"]]
+        else:
+            self._add_test(kind, str(event["id"]), event)
+
+    def _add_test(self, kind: str, test_id: str, event: Event) -> None:
+        if kind == "collecting":
+            self.collecting = test_id
+        elif kind == "module":
+            self.collecting = ""
+            if event["skipped"]:
+                self.outcomes[test_id] = "skipped"
+            else:
+                self.modules[test_id] = None
+        elif kind == "collect_error":
+            self.collecting = ""
+            self.collect_errors.setdefault(test_id, event)
+        elif kind == "start":
+            self.running[test_id] = float(event["at"])
+        elif kind == "end":
+            self.running.pop(test_id, None)
+        elif kind == "report":
+            self._report(test_id, event)
+
+    def _report(self, test_id: str, event: Event) -> None:
+        state = _STATES.get(event["outcome"])
+        if state is None:  # "rerun" and the like: the last attempt counts
+            return
+        before = self.outcomes.get(test_id)
+        if before is None or RANK[state] > RANK[before]:
+            self.outcomes[test_id] = state
+        if state == "failed":
+            self.red.setdefault(test_id, event)
+
+    def hanging(self) -> list[str]:
+        """The tests (or the module in collection) to blame where time ran out, longest first."""
+        if not self.running:
+            return [self.collecting] if self.collecting else []
+        ages = {test_id: self.last - began for test_id, began in self.running.items()}
+        longest = max(ages.values())
+        return sorted((i for i, age in ages.items() if age >= _BLAMED * longest), key=lambda i: -ages[i])
+
+    def ids(self, state: State) -> tuple[str, ...]:
+        """The ids in one state."""
+        return tuple(i for i, found in self.outcomes.items() if found == state)
+
+
+def fold(data: bytes) -> Fold:
+    """Every event of a probe's file; lines cut off by a killed process are counted, not believed."""
+    made = Fold()
+    for line in data.split(b"\n"):
+        if not line.strip():
+            continue
+        try:
+            made.add(json.loads(line))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            made.garbled += 1
+    return made
+
+
+def failure_of(check: Check, test_id: str, event: Event, *, prefix: str = "") -> Failure:
+    """The failure that a red event describes."""
+    exc = event.get("exc") or {}
+    text = str(event.get("text") or "")
+    frames = places(exc.get("frames") or ())
+    kind = str(exc.get("type") or _shape_of(text))
+    said = (
+        f"{kind}: {exc['message']}"
+        if exc.get("message")
+        else (text.strip().split("\n")[0] or kind)
+        if not exc
+        else kind
+    )
+    when = event.get("when")
+    if when in ("setup", "teardown"):
+        prefix = f"at {when}: "
+    place = frames[-1] if frames else None
+    return Failure(check.name, test_id, one_line(prefix + said), reduce_log(text), place, kind, frames=frames)
+
+
+def places(frames: Iterable[Any]) -> tuple[Place, ...]:
+    """[[path, line], ...] as places."""
+    return tuple(Place(str(path), int(line)) for path, line in frames)
+
+
+def _shape_of(text: str) -> str:
+    if text.startswith("[XPASS(strict)]"):
+        return "XPASS"
+    return "WorkerCrash" if "crashed while running" in text else "Failed"

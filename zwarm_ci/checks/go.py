@@ -1,0 +1,115 @@
+"""`go test`: its JSON events (`go doc test2json`). Ids are `import/path::Test/sub`; a package that does not build is its own id."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from zwarm_ci.checks.base import Job, Parsed, disagreement
+from zwarm_ci.checks.frames import frames_in
+from zwarm_ci.checks.reduce import reduce_log
+from zwarm_ci.proc import Exit
+from zwarm_ci.scrub import one_line
+from zwarm_ci.task import Check, Failure
+
+_RED = (1, 2)  # 2 = something did not build
+_MODULE = re.compile(r"^module\s+(\S+)", re.MULTILINE)
+_KEPT = 64 * 1024  # characters of one test's output
+_NOISE = re.compile(r"^(=== |\s*--- |FAIL\b|PASS\b|ok\s|exit status)")
+
+
+def prepare(job: Job) -> Job:
+    """JSON events, nothing from the cache, and where only some tests are asked for, their names."""
+    argv = list(job.argv)
+    if "test" not in argv:
+        return job
+    extra = [] if "-json" in argv else ["-json"]
+    if not any(word.startswith("-count") for word in argv):
+        extra.append("-count=1")
+    names = sorted({i.partition("::")[2].split("/")[0] for i in job.only})
+    if names and all(names) and not any(word.startswith("-run") for word in argv):
+        extra.append(f"-run=^({'|'.join(map(re.escape, names))})$")
+    at = argv.index("test") + 1
+    return replace(job, argv=(*argv[:at], *extra, *argv[at:]))
+
+
+def read(job: Job, ended: Exit) -> Parsed:
+    """The result of a run."""
+    file = job.cwd / "go.mod"
+    named = _MODULE.search(file.read_text(encoding="utf-8", errors="replace")) if file.is_file() else None
+    module = named[1] if named else ""
+    return parse(job.output(ended), check=job.check, code=ended.code, cwd=job.cwd, tree=job.tree, module=module)
+
+
+@dataclass(slots=True)
+class _Events:
+    """What the events said. `ends` maps an id (a test's or a package's) to its last action."""
+
+    ends: dict[str, str] = field(default_factory=dict)
+    begun: dict[str, None] = field(default_factory=dict)
+    output: dict[str, str] = field(default_factory=dict)
+    packages: dict[str, None] = field(default_factory=dict)
+
+    def add(self, event: dict[str, Any]) -> None:
+        action, package = str(event["Action"]), str(event.get("Package") or event.get("ImportPath", ""))
+        package = package.split(" ", maxsplit=1)[0]
+        test = event.get("Test")
+        test_id = f"{package}::{test}" if test else package
+        if not test and not action.startswith("build"):
+            self.packages[package] = None
+        if action in ("run", "start"):
+            self.begun[test_id] = None
+        elif action in ("pass", "fail", "skip"):
+            self.ends[test_id] = action
+        elif action in ("output", "build-output"):
+            self.output[test_id] = (self.output.get(test_id, "") + str(event["Output"]))[-_KEPT:]
+
+
+def parse(text: str, *, check: Check, code: int | None, cwd: Path, tree: Path, module: str = "") -> Parsed:
+    """The tests and packages of an event stream; one that is cut off is trouble."""
+    seen = _Events()
+    for line in text.splitlines():
+        if line.startswith("{"):
+            try:
+                seen.add(json.loads(line))
+            except (ValueError, KeyError, TypeError, RecursionError):
+                continue  # a line of the tests' own, or the last one of a killed process
+    open_ids = [i for i in seen.begun if i not in seen.ends]
+    failed = [i for i, end in seen.ends.items() if end == "fail" and ("::" in i or not _has_red_test(seen, i))]
+    failed += [i for i in open_ids if "::" in i] if code else []  # a panic ends the process in the middle of its test
+    found = Parsed(
+        tuple(i for i, end in seen.ends.items() if end == "pass" and "::" in i),
+        tuple(failed),
+        tuple(i for i, end in seen.ends.items() if end == "skip" and "::" in i),
+        tuple(_failure(check, i, seen.output.get(i, ""), cwd, tree, module) for i in failed),
+        modules=tuple(p for p in seen.packages if p not in failed),
+    )
+    if code is not None and not seen.packages:
+        return replace(found, trouble=f"check: no tests ran: `{check.run}` reported no package (run it by hand)")
+    if code == 0 and open_ids:
+        return replace(found, trouble=f"runner: the events end in the middle of {open_ids[0]} (run the check by hand)")
+    if code == 0 and not found.passed and not found.skipped:
+        return replace(found, trouble=f"check: no tests ran: `{check.run}` found none (name packages with tests)")
+    return disagreement(check, code, found, red=_RED)
+
+
+def _has_red_test(seen: _Events, package: str) -> bool:
+    inside = f"{package}::"
+    ended = any(i.startswith(inside) and end == "fail" for i, end in seen.ends.items())
+    return ended or any(i.startswith(inside) and i not in seen.ends for i in seen.begun)
+
+
+def _failure(check: Check, test_id: str, output: str, cwd: Path, tree: Path, module: str) -> Failure:
+    package = test_id.partition("::")[0]
+    folder = cwd / package.removeprefix(module).strip("/") if module and package.startswith(module) else cwd
+    frames = frames_in(output, cwd=folder, tree=tree) or frames_in(output, cwd=cwd, tree=tree)
+    said: Sequence[str] = [line for line in output.splitlines() if line.strip() and not _NOISE.match(line)]
+    shape = "panic" if "panic: " in output else "test" if "::" in test_id else "build"
+    message = one_line(said[0] if said else f"{shape} failed")
+    return Failure(
+        check.name, test_id, message, reduce_log(output), frames[-1] if frames else None, shape, frames=frames
+    )

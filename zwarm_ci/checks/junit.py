@@ -1,0 +1,95 @@
+"""Any command that writes JUnit XML, and `python -m unittest`, which our own runner watches instead.
+
+The command is told where to write by the placeholder `{junit}` in it, or reads ZWARM_JUNIT.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from zwarm_ci.checks import pytest
+from zwarm_ci.checks.base import PROBE, Job, Parsed, disagreement, numbered
+from zwarm_ci.checks.frames import frames_in
+from zwarm_ci.checks.junit_xml import MAX_XML, Case, UnreadableXmlError, read_cases
+from zwarm_ci.checks.reduce import reduce_log
+from zwarm_ci.proc import Exit
+from zwarm_ci.scrub import one_line
+from zwarm_ci.task import Check, Failure
+
+_PLACE = "{junit}"
+_RED = range(1, 128)
+_SHAPE = re.compile(r"^\s*([\w.]*(?:Error|Exception|Failure))\b", re.MULTILINE)
+
+
+def prepare(job: Job) -> Job:
+    """Name the report file; `python -m unittest …` becomes our runner with the same arguments."""
+    if is_unittest(job.argv):
+        runner = str(PROBE / "zwarm_ci_unittest.py")
+        return pytest.orders(replace(job, argv=(job.argv[0], runner, *job.argv[3:])))
+    report = str(job.folder / "junit.xml")
+    job = replace(job, argv=tuple(word.replace(_PLACE, report) for word in job.argv), canary=False)
+    env = {name: value.replace(_PLACE, report) for name, value in job.env.items()}
+    return replace(job, env={**env, "ZWARM_JUNIT": report})
+
+
+def is_unittest(argv: Sequence[str]) -> bool:
+    """Whether a command is `PYTHON -m unittest …`."""
+    return len(argv) > 2 and Path(argv[0]).name.startswith("python") and tuple(argv[1:3]) == ("-m", "unittest")
+
+
+def read(job: Job, ended: Exit) -> Parsed:
+    """The result of a run."""
+    if "ZWARM_CI_PROBE" in job.env:
+        return pytest.read_without_junit(job, ended)
+    report = job.folder / "junit.xml"
+    data: bytes | None = None
+    if report.is_file():
+        with report.open("rb") as file:
+            data = file.read(MAX_XML + 1)
+    return parse(data, check=job.check, code=ended.code, cwd=job.cwd, tree=job.tree)
+
+
+def parse(data: bytes | None, *, check: Check, code: int | None, cwd: Path, tree: Path) -> Parsed:
+    """The cases of a report; a missing, empty or broken one is trouble."""
+    if data is None:
+        if code is None:
+            return Parsed()
+        return Parsed(trouble=f"check: `{check.run}` wrote no JUnit report (put {_PLACE} where its path belongs)")
+    try:
+        cases = read_cases(data)
+    except UnreadableXmlError as error:
+        return Parsed(trouble=f"runner: the JUnit report cannot be read: {error} (run `{check.run}` by hand)")
+    if not cases:
+        return Parsed(trouble=f"check: no tests ran: the JUnit report of `{check.run}` is empty (run it by hand)")
+    ids = numbered(map(_id, cases))
+    named = list(zip(ids, cases, strict=True))
+    by_state = {state: tuple(i for i, c in named if c.state == state) for state in ("passed", "failed", "skipped")}
+    failures = tuple(_failure(check, i, c, cwd, tree) for i, c in named if c.state == "failed")
+    found = Parsed(by_state["passed"], by_state["failed"], by_state["skipped"], failures)
+    return disagreement(check, code, found, red=_RED)
+
+
+def _id(case: Case) -> str:
+    group = case.classname or case.file
+    return f"{group}::{case.name}" if group else case.name
+
+
+def _failure(check: Check, test_id: str, case: Case, cwd: Path, tree: Path) -> Failure:
+    text = f"{case.message}\n{case.text}" if case.message and case.message not in case.text else case.text
+    frames = frames_in(text, cwd=cwd, tree=tree)
+    shape = case.kind.rpartition(".")[2]
+    if not shape and (found := _SHAPE.search(text)):
+        shape = found[1].rpartition(".")[2]
+    message = one_line(case.message or text.strip().split("\n")[0] or "failed")
+    return Failure(
+        check.name,
+        test_id,
+        message,
+        reduce_log(text),
+        frames[-1] if frames else None,
+        shape or "failure",
+        frames=frames,
+    )

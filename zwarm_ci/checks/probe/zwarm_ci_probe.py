@@ -1,0 +1,235 @@
+"""A pytest plugin that writes what really happened, one JSON line an event, to a file of its caller.
+
+Runs in the repository's interpreter: Python 3.8 and pytest 6.2 or newer, standard library and pytest alone. It is loaded with
+``-p zwarm_ci_probe``; ``ZWARM_CI_PROBE`` names the JSON file with its orders and is taken out of the environment at once, so that
+neither the tests nor what they start see it. Under xdist the workers get the orders from the controller, which alone writes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any, Generator, List, Optional, Set
+
+import pytest
+from zwarm_ci_orders import Log, Orders, clean, describe, foreign_files, step_back, take_orders
+
+Wrapper = Generator[None, Any, None]
+_PYTEST = tuple(int(part) for part in pytest.__version__.split(".")[:2])
+ORDERS, STARTED_WITH = take_orders()
+LOG = Log(ORDERS)
+step_back()
+LOG("loaded", python=sys.version.split()[0], executable=sys.executable)
+
+
+def _root(config: Any) -> str:
+    return str(config.rootdir) if _PYTEST < (7, 0) else str(config.rootpath)
+
+
+class Canary(pytest.Item):
+    """The test that must fail. Where it does not, nothing that this process says of itself is believed."""
+
+    def runtest(self) -> None:
+        seen = "green"
+        assert seen == "red", "the canary fails, as it must"
+
+    def reportinfo(self) -> Any:
+        return self.nodeid.split("::")[0], 0, self.name
+
+
+class Probe:
+    """The hooks. In an xdist worker it only attaches data to reports; the controller writes them."""
+
+    def __init__(self, orders: Orders) -> None:
+        self.orders, self.worker = orders, orders.worker
+        self.log = LOG
+        self.wanted: Optional[Set[str]] = None if orders.only is None else set(orders.only)
+        self.files: Optional[Set[str]] = None if orders.only is None else {i.split("::")[0] for i in orders.only}
+        self.foreign: Set[str] = set()
+        self.failed_reports = 0
+
+    # -- collection
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        self.log("session", rootdir=_root(session.config))
+
+    def pytest_collectstart(self, collector: pytest.Collector) -> None:
+        if isinstance(collector, pytest.File):
+            self.log("collecting", id=clean(collector.nodeid, 4000))
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> Wrapper:
+        outcome = yield
+        report = outcome.get_result()
+        call = getattr(report, "call", None)
+        if report.failed and call is not None and call.excinfo is not None:
+            report.zwarm_ci = describe(call.excinfo.type, call.excinfo.value, call.excinfo.tb, self.orders)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.failed_reports += 1
+            self.log(
+                "collect_error",
+                id=clean(report.nodeid, 4000),
+                text=clean(report.longreprtext),
+                exc=getattr(report, "zwarm_ci", None),
+            )
+        elif report.nodeid not in ("", ".") and "::" not in report.nodeid:
+            skipped = clean(report.longreprtext, 500) if report.skipped else ""
+            self.log("module", id=clean(report.nodeid, 4000), skipped=bool(report.skipped), text=skipped)
+
+    def ignore_file(self, path: str, config: Any) -> Optional[bool]:
+        """Skip files that hold none of the ids asked for; never one that the command line names."""
+        if self.files is None or not path.endswith(".py") or not os.path.isfile(path):
+            return None
+        if os.path.basename(path) in ("__init__.py", "conftest.py"):
+            return None
+        if any("::" in arg or not os.path.isdir(arg) for arg in config.args):
+            return None
+        name = os.path.relpath(path, _root(config)).replace(os.sep, "/")
+        return None if any(name == f or name.startswith(f + "/") for f in self.files) else True
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, session: pytest.Session, config: Any, items: List[pytest.Item]) -> Wrapper:
+        yield
+        if self.wanted is not None:
+            kept = [item for item in items if self.is_wanted(item.nodeid)]
+            gone = [item for item in items if not self.is_wanted(item.nodeid)]
+            if gone:
+                config.hook.pytest_deselected(items=gone)
+                items[:] = kept
+        self.log("collected", ids=[clean(item.nodeid, 4000) for item in items])
+        if self.orders.canary:
+            items.append(Canary.from_parent(session, name="must_fail", nodeid=self.orders.canary_id))
+
+    def is_wanted(self, nodeid: str) -> bool:
+        """Asked for itself, or inside a file, folder or class that was."""
+        wanted = self.wanted or set()
+        if nodeid in wanted:
+            return True
+        parts = nodeid.split("::")
+        heads = ["::".join(parts[:n]) for n in range(1, len(parts))]
+        folder = os.path.dirname(parts[0])
+        while folder:
+            heads.append(folder)
+            folder = os.path.dirname(folder)
+        return any(head in wanted for head in heads)
+
+    # -- running
+
+    def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
+        self.log("start", id=clean(nodeid, 4000))
+
+    def pytest_runtest_logfinish(self, nodeid: str, location: Any) -> None:
+        self.log("end", id=clean(nodeid, 4000))
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: Any) -> Wrapper:
+        outcome = yield
+        report = outcome.get_result()
+        if call.excinfo is not None and report.failed:
+            report.zwarm_ci = describe(call.excinfo.type, call.excinfo.value, call.excinfo.tb, self.orders)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.failed:
+            self.failed_reports += 0 if hasattr(report, "wasxfail") else 1
+        elif report.passed and report.when != "call":
+            return
+        self.log(
+            "report",
+            id=clean(report.nodeid, 4000),
+            when=report.when,
+            outcome=report.outcome,
+            xfail=clean(report.wasxfail, 300) if hasattr(report, "wasxfail") else None,
+            seconds=round(getattr(report, "duration", 0.0), 4),
+            text="" if report.passed else clean(report.longreprtext),
+            exc=getattr(report, "zwarm_ci", None),
+        )
+
+    def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
+        self.log("interrupted", exc=describe(excinfo.type, excinfo.value, excinfo.tb, self.orders))
+
+    def pytest_internalerror(self, excrepr: object, excinfo: Any) -> None:
+        self.log(
+            "internal_error", text=clean(excrepr), exc=describe(excinfo.type, excinfo.value, excinfo.tb, self.orders)
+        )
+
+    # -- xdist
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_setupnodes(self, config: Any, specs: Any) -> None:
+        """Workers start as this process did: xdist hands on the environment, its newer versions no loaded plugins."""
+        os.environ.update(STARTED_WITH)
+        os.environ["ZWARM_CI_PROBE_WORKER"] = "1"
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        self.foreign.update(json.loads(getattr(node, "workeroutput", {}).get("zwarm_ci", "[]")))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: object, ids: List[str]) -> None:
+        self.log("collected", ids=[clean(i, 4000) for i in ids if i != self.orders.canary_id])
+
+    # -- the end
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: Any, exitstatus: int) -> Wrapper:
+        foreign = foreign_files(self.orders)
+        if self.worker:
+            session.config.workeroutput["zwarm_ci"] = json.dumps(foreign)
+        yield
+        self.log(
+            "finish",
+            exit=int(getattr(session, "exitstatus", exitstatus)),
+            foreign=sorted(self.foreign.union(foreign)),
+            failed=int(session.testsfailed),
+            failed_reports=self.failed_reports,
+            xml=str(getattr(session.config.option, "xmlpath", None) or ""),
+        )
+
+
+class NewProbe(Probe):
+    """For pytest 7 and newer, where a hook that takes `path` warns, or is an error."""
+
+    def pytest_ignore_collect(self, collection_path: object, config: Any) -> Optional[bool]:
+        return self.ignore_file(str(collection_path), config)
+
+
+class OldProbe(Probe):
+    """For pytest 6.2."""
+
+    def pytest_ignore_collect(self, path: object, config: Any) -> Optional[bool]:
+        return self.ignore_file(str(path), config)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_load_initial_conftests(early_config: object) -> Wrapper:
+    """A conftest that cannot be imported ends pytest before it is configured; say what broke it, and where."""
+    outcome = yield
+    if outcome.excinfo is None:
+        return
+    value = outcome.excinfo[1]
+    cause = getattr(value, "cause", None)
+    old = getattr(value, "excinfo", None)
+    if cause is not None:
+        LOG("conftest_error", exc=describe(type(cause), cause, cause.__traceback__, ORDERS))
+    elif old is not None:
+        LOG("conftest_error", exc=describe(old[0], old[1], old[2], ORDERS))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: Any) -> None:
+    """Put the hooks in place, and see to it that one failure does not hide the others."""
+    if not ORDERS.given:
+        return
+    option = config.option
+    option.maxfail = 0
+    option.continue_on_collection_errors = True
+    if not ORDERS.worker and hasattr(option, "xmlpath") and not option.xmlpath:
+        option.xmlpath = ORDERS.xml
+    config.pluginmanager.register((NewProbe if _PYTEST >= (7, 0) else OldProbe)(ORDERS), "zwarm-ci-probe")
+    LOG("configured", pytest=pytest.__version__, python=sys.version.split()[0], junit=hasattr(option, "xmlpath"))

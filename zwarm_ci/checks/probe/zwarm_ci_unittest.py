@@ -1,0 +1,172 @@
+"""Runs unittest as `python -m unittest ARGUMENTS` would, and writes what happened in the form of the pytest plugin.
+
+Runs in the repository's interpreter: Python 3.8 or newer, standard library alone. Ids are `package.module.Class.test`; an error
+in setting a class or module up has the id of that class or module, and so has a module that cannot be imported.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+import unittest
+from typing import Any, Iterator, List
+
+from zwarm_ci_orders import Log, Orders, clean, describe, foreign_files, step_back, take_orders
+
+_UNLOADABLE = "unittest.loader._FailedTest."
+_HOLDERS = ("setUpClass (", "tearDownClass (", "setUpModule (", "tearDownModule (")
+
+
+def id_of(test: Any) -> str:
+    """The stable id of a test, a subtest's being its test's."""
+    name = str(test.id())
+    if name.startswith(_UNLOADABLE):
+        return clean(name[len(_UNLOADABLE) :], 4000)
+    if name.startswith(_HOLDERS):
+        return clean(name.split("(", 1)[1].rstrip(")"), 4000)
+    return clean(name, 4000)
+
+
+class Canary(unittest.TestCase):
+    """The test that must fail. Where it does not, nothing that this process says of itself is believed."""
+
+    name = ""
+
+    def id(self) -> str:
+        return self.name
+
+    def runTest(self) -> None:
+        seen = "green"
+        assert seen == "red", "the canary fails, as it must"
+
+
+class Result(unittest.TextTestResult):
+    """Writes each outcome as it comes."""
+
+    log: Log
+    orders: Orders
+    red = 0
+
+    def startTest(self, test: Any) -> None:
+        self.log("start", id=id_of(test))
+        super().startTest(test)
+
+    def stopTest(self, test: Any) -> None:
+        super().stopTest(test)
+        self.log("end", id=id_of(test))
+
+    def _report(self, test: Any, outcome: str, err: Any = None, text: str = "") -> None:
+        exc = describe(err[0], err[1], err[2], self.orders) if err else None
+        said = clean("".join(traceback.format_exception(*err))) if err else text
+        self.red += outcome == "failed"
+        self.log("report", id=id_of(test), when="call", outcome=outcome, text=said, exc=exc)
+
+    def addSuccess(self, test: Any) -> None:
+        super().addSuccess(test)
+        self._report(test, "passed")
+
+    def addFailure(self, test: Any, err: Any) -> None:
+        super().addFailure(test, err)
+        self._report(test, "failed", err)
+
+    def addError(self, test: Any, err: Any) -> None:
+        super().addError(test, err)
+        self._report(test, "failed", err)
+
+    def addSubTest(self, test: Any, subtest: Any, err: Any) -> None:
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self._report(test, "failed", err)
+
+    def addSkip(self, test: Any, reason: str) -> None:
+        super().addSkip(test, reason)
+        self._report(test, "skipped", text=clean(reason, 500))
+
+    def addExpectedFailure(self, test: Any, err: Any) -> None:
+        super().addExpectedFailure(test, err)
+        self._report(test, "skipped", text="expected failure")
+
+    def addUnexpectedSuccess(self, test: Any) -> None:
+        super().addUnexpectedSuccess(test)
+        self._report(test, "failed", text="[XPASS(strict)] unexpected success")
+
+
+def flat(suite: Any) -> Iterator[Any]:
+    """The tests of nested suites, in order."""
+    for test in suite:
+        if isinstance(test, unittest.TestSuite):
+            yield from flat(test)
+        else:
+            yield test
+
+
+class Runner:
+    """What unittest.main is told to run its tests with."""
+
+    def __init__(self, orders: Orders, log: Log) -> None:
+        self.orders, self.log = orders, log
+
+    def run(self, suite: Any) -> Result:
+        tests: List[Any] = list(flat(suite))
+        if self.orders.only is not None:
+            wanted = tuple(self.orders.only)
+            heads = tuple(i + "." for i in wanted)
+            tests = [t for t in tests if id_of(t) in wanted or id_of(t).startswith(heads)]
+        self.log("session", rootdir=os.getcwd())
+        for name in sorted(_modules(tests)):
+            self.log("module", id=name, skipped=False, text="")
+        self.log("collected", ids=[id_of(t) for t in tests])
+        if self.orders.canary:
+            canary = Canary()
+            canary.name = self.orders.canary_id
+            tests.append(canary)
+        return self._run(unittest.TestSuite(tests))
+
+    def _run(self, suite: unittest.TestSuite) -> Result:
+        runner = unittest.TextTestRunner(resultclass=self._result, verbosity=1)
+        result = runner.run(suite)
+        assert isinstance(result, Result)
+        self.log(
+            "finish",
+            exit=1 if result.red else 0,
+            foreign=foreign_files(self.orders),
+            failed=result.red,
+            failed_reports=result.red,
+            xml="",
+        )
+        return result
+
+    def _result(self, *args: Any, **options: Any) -> Result:
+        result = Result(*args, **options)
+        result.log, result.orders = self.log, self.orders
+        return result
+
+
+def _modules(tests: List[Any]) -> List[str]:
+    """Modules and classes that could be loaded."""
+    found = set()
+    for test in tests:
+        kind = type(test)
+        if kind.__module__ != "unittest.loader":
+            found.add(clean(kind.__module__, 4000))
+            found.add(clean("%s.%s" % (kind.__module__, kind.__qualname__), 4000))
+    return list(found)
+
+
+def main(argv: List[str]) -> int:
+    """Run unittest with `argv`; 1 = something failed."""
+    orders, _ = take_orders()
+    log = Log(orders)
+    step_back()
+    sys.path.insert(0, "")  # as `python -m` has it
+    log("loaded", python=sys.version.split()[0], executable=sys.executable)
+    log("configured", python=sys.version.split()[0], junit=False)
+    runner: Any = Runner(orders, log)
+    program = unittest.main(module=None, argv=["python -m unittest", *argv], testRunner=runner, exit=False)
+    result: Any = program.result
+    return 1 if result.red else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,118 @@
+"""The command line: a group whose commands are loaded when they are called, and the one error handler."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from zwarm_ci.errors import InterruptedRunError, ZwarmError
+from zwarm_ci.scrub import one_line, plain, redact
+
+#: name -> (module, help of one line), in the order in which `--help` shows them.
+_COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("demo", "Repair a small broken repository, made for the purpose; needs no key and no network."),
+    "fix-tests": ("fix", "Run the tests; repair what fails; hand over verified patches on one branch."),
+    "fix-checks": ("fix", "The same for every check: tests, lint, types, build."),
+    "take": ("take", "Put a run's verified patches into the working tree."),
+    "drop": ("take", "Throw a run's branch away."),
+    "report": ("report", "Show the report of a run again."),
+    "models": ("models", "Models, their adapters and dated prices."),
+    "config": ("config", "The settings in force and where each came from."),
+}
+
+
+class Commands(click.Group):
+    """Loads a command's module when it is called; `--help` needs none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        from importlib import import_module
+
+        module = import_module(f"zwarm_ci.cli.{_COMMANDS[cmd_name][0]}")
+        command = getattr(module, cmd_name.replace("-", "_"))
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in _COMMANDS and not name.startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, _COMMANDS, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else " See `zwarm-ci --help`."
+            raise click.UsageError(f"No command is called {one_line(name, 40)!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 green or repaired, 1 failures remain, 2 usage or settings, 3 a limit, 4 blocked by the environment, "
+    "5 an error of ours, 130/143 interrupted.",
+)
+@click.version_option(None, "-V", "--version", package_name="zwarm-ci", message="zwarm-ci %(version)s")
+def main() -> None:
+    """Repair red CI, and believe only what was verified in a clean tree.
+
+    Sessions work in git worktrees of a private repository; a patch is handed over when its check is green in a clean worktree of
+    exactly that commit, with the tests and settings of the base. Your HEAD, index, stash and files stay as they are.
+    """
+
+
+def run(args: Sequence[str]) -> int:
+    """Run one command line and return its exit code; every error ends here, as one line."""
+    try:
+        result = main.main(list(args), prog_name="zwarm-ci", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        where = f" (see `{error.ctx.command_path} --help`)" if isinstance(error, click.UsageError) and error.ctx else ""
+        return _say(f"{error.format_message()}{where}", 2)
+    except (click.Abort, KeyboardInterrupt):
+        return _say("interrupted", 130)
+    except InterruptedRunError as error:
+        return _say("interrupted; the repository is as it was", error.code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what remains buffered has no reader
+        return 141
+    except ZwarmError as error:
+        if error.exit_code == 5:
+            return _ours(error)
+        return _say(error.line, error.exit_code)
+    except Exception as error:  # noqa: BLE001 - the one place: anything unforeseen becomes a file and code 5
+        return _ours(error)
+
+
+def _say(text: str, code: int) -> int:
+    click.echo(f"zwarm-ci: {one_line(redact(text), 1000)}", err=True)
+    return code
+
+
+def _ours(error: BaseException) -> int:
+    """An error of ours: the traceback goes into a file, its path to the person."""
+    import tempfile
+
+    text = plain(redact("".join(traceback.format_exception(error))))
+    handle, name = tempfile.mkstemp(prefix="zwarm-ci-error-", suffix=".txt")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    return _say(
+        f"{type(error).__name__}: {one_line(str(error), 300)}; this is a fault of zwarm-ci, its traceback is in {Path(name)}",
+        5,
+    )

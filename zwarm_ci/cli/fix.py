@@ -1,0 +1,137 @@
+"""`fix-tests` and `fix-checks`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zwarm_ci.cli.common import Common, common_options
+
+if TYPE_CHECKING:
+    from zwarm_ci.pipeline import Finished
+    from zwarm_ci.selection import Request
+
+_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--check",
+        "commands",
+        multiple=True,
+        metavar="CMD",
+        help="A command instead of the configured checks (repeatable).",
+    ),
+    click.option("--executor", metavar="LADDER", help="Rungs in order, comma-separated; this version has: embedded."),
+    click.option("--base", metavar="REF", help="Repair this commit rather than the tree as it is."),
+    click.option(
+        "--from",
+        "source",
+        type=click.Choice(["worktree", "index", "head"]),
+        default="worktree",
+        help="What is repaired [worktree].",
+    ),
+    click.option("--branch", metavar="NAME", help="Name of the new branch [zwarm-ci/COMMAND-RUN]."),
+    click.option("--apply", is_flag=True, help="Also put the verified patch into the working tree."),
+    click.option(
+        "--last-green", metavar="REF", help="A commit on which the tests passed; where a regression is looked for."
+    ),
+    click.option("--allow-revert", is_flag=True, help="Offer to undo the lines that broke it on any branch."),
+    click.option("--max-tasks", type=click.IntRange(1), metavar="N", help="Begin at most N tasks, the cheapest first."),
+    click.option("--minutes", type=click.FloatRange(0, min_open=True), metavar="M", help="Wall time of the run [60]."),
+    click.option("--parallel", type=click.IntRange(1, 64), metavar="N", help="Tasks at once [cores, at most 4]."),
+    click.option("--allow-test-edits", is_flag=True, help="Patches to tests go to review instead of being refused."),
+    click.option("--strict-flaky", is_flag=True, help="A flaky test makes the exit code 1."),
+    click.option("--reports", type=click.Path(path_type=Path), metavar="DIR", help="Copy the run's reports there."),
+    click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing."),
+    click.option("--json", "as_json", is_flag=True, help="Print outcome.json instead of the report."),
+)
+
+
+def run_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options that all commands which make a run share."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command("fix-tests", short_help="repair failing tests")
+@click.argument("tests", nargs=-1)
+@run_options
+@common_options
+def fix_tests(common: Common, tests: tuple[str, ...], **options: Any) -> int:
+    """Run the test checks and repair what fails.
+
+    TESTS are test ids, files or folders to keep to. Verified patches land on one new branch; nothing else of yours changes.
+    """
+    return fix(_request("fix-tests", common, options, tests_only=True, targets=tests), common, options)
+
+
+@click.command("fix-checks", short_help="repair every failing check")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@run_options
+@common_options
+def fix_checks(common: Common, names: tuple[str, ...], **options: Any) -> int:
+    """Run every check, or those named, and repair what fails: tests, lint, types, build."""
+    return fix(_request("fix-checks", common, options, names=names), common, options)
+
+
+def _request(command: str, common: Common, options: dict[str, Any], **more: Any) -> Request:
+    from zwarm_ci.selection import Request
+
+    sets = list(common.sets)
+    if options["executor"] is not None:
+        rungs = ", ".join(f'"{r.strip()}"' for r in options["executor"].split(","))
+        sets.append(f"executor.ladder=[{rungs}]")
+    if options["minutes"] is not None:
+        sets.append(f"budget.minutes={options['minutes']}")
+    if options["allow_test_edits"]:
+        sets.append("verify.allow_test_edits=true")
+    return Request(
+        command, common.directory, commands=options["commands"], source=options["source"], base=options["base"] or "",
+        branch=options["branch"] or "", apply=options["apply"], last_green=options["last_green"] or "",
+        allow_revert=options["allow_revert"], max_tasks=options["max_tasks"] or 0, parallel=options["parallel"] or 0,
+        strict_flaky=options["strict_flaky"], disposable=os.environ.get("CI", "").lower() in {"true", "1"}, config_file=common.config, sets=tuple(sets), **more,
+    )  # fmt: skip
+
+
+def fix(request: Request, common: Common, options: dict[str, Any]) -> int:
+    """Make the run and print its result."""
+    if options["dry_run"]:
+        from zwarm_ci.preview import preview
+
+        click.echo(preview(request, as_json=options["as_json"]), nl=False)
+        return 0
+    finished = run_watched(request, common)
+    if options["reports"]:
+        copy_reports(finished.folder, options["reports"])
+    show(finished, as_json=options["as_json"])
+    return finished.outcome.exit_code
+
+
+def run_watched(request: Request, common: Common) -> Finished:
+    """The run, with progress on standard error."""
+    from zwarm_ci import pipeline
+    from zwarm_ci.cli.progress import Progress
+
+    with Progress(quiet=common.quiet, verbose=bool(common.verbose)) as progress:
+        return pipeline.run(request, progress)
+
+
+def show(finished: Finished, *, as_json: bool) -> None:
+    """The result on standard output: outcome.json, or the report."""
+    if as_json:
+        click.echo((finished.folder / "outcome.json").read_text(encoding="utf-8"), nl=False)
+        return
+    from zwarm_ci.reports import terminal
+
+    terminal.show(finished.outcome, sys.stdout)
+
+
+def copy_reports(folder: Path, target: Path) -> None:
+    """Everything that a run leaves but its journal's neighbours: reports, patches, evidence, logs."""
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(folder, target, dirs_exist_ok=True, symlinks=True)

@@ -1,0 +1,105 @@
+"""From facts to the record: tasks for what cannot be repaired, the run's status, exit code and one-line reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from zwarm_ci.baseline import Baseline
+from zwarm_ci.budget import Ledger
+from zwarm_ci.loop import spent
+from zwarm_ci.plan import make_task
+from zwarm_ci.task import Check, Failure
+from zwarm_ci.verdict import CheckResult, Outcome, RunStatus, Seconds, TaskOutcome, count
+
+
+@dataclass(slots=True)
+class Facts:
+    """What is known of a run so far; filled in as the story goes, so that an early end has a record too."""
+
+    run: str
+    command: str
+    source_head: str
+    base: str
+    ledger: Ledger
+    strict_flaky: bool = False
+    limits: dict[str, float] = field(default_factory=dict)
+    before: tuple[CheckResult, ...] = ()
+    after: tuple[CheckResult, ...] = ()
+    tasks: tuple[TaskOutcome, ...] = ()
+    branch: str | None = None
+    head: str | None = None
+    notes: tuple[str, ...] = ()
+    stopped: str = ""
+
+
+def unrepairable(checks: Sequence[Check], baseline: Baseline) -> tuple[TaskOutcome, ...]:
+    """Outcomes of what no session is started for: flaky ids, ids red for the environment's sake, checks that cannot be believed."""
+    found: list[TaskOutcome] = []
+    for check in checks:
+        result = baseline.result(check.name)
+        flaky = [f for f in result.failures if baseline.is_flaky(check.name, f.id)]
+        for number, failure in enumerate(flaky, 1):
+            passes, runs = baseline.flaky[(check.name, failure.id)]
+            reason = f"red once, then passed {passes} of {runs} times in fresh processes on the same commit; nothing was spent on it"
+            found.append(TaskOutcome(make_task(f"{check.name}-flaky-{number}", check, [failure]), "flaky", reason))
+        reasons: dict[str, list[Failure]] = {}
+        for failure in result.failures:
+            if why := baseline.environment.get((check.name, failure.id)):
+                reasons.setdefault(why, []).append(failure)
+        trouble = baseline.environment.get((check.name, ""), result.trouble)
+        if trouble:
+            reasons.setdefault(trouble, [Failure(check.name, f"{check.name}::run", trouble)])
+        for number, (why, failures) in enumerate(reasons.items(), 1):
+            found.append(
+                TaskOutcome(make_task(f"{check.name}-unverifiable-{number}", check, failures), "unverifiable", why)
+            )
+    return tuple(found)
+
+
+def conclude(facts: Facts, *, interrupted: int = 0, blocked: str = "") -> Outcome:
+    """The record of a run; `interrupted` is the exit code of a signal (130, 143), `blocked` why nothing could begin."""
+    status, code, reason = _end(facts, interrupted, blocked)
+    attempts = [a for t in facts.tasks for a in t.attempts]
+    seconds = Seconds(
+        wall=round(facts.ledger.elapsed(), 3),
+        executor=round(sum(a.executor_seconds for a in attempts), 3),
+        verify=round(sum(a.verify_seconds for a in attempts), 3),
+        checks=round(facts.ledger.check_seconds, 3),
+    )
+    usage = spent(facts.tasks)
+    return Outcome(
+        facts.run, facts.command, facts.source_head, facts.base, status, code, reason, facts.branch, facts.head, facts.before,
+        facts.after, facts.tasks, usage, sum(t.cost_usd for t in facts.tasks),
+        sum(a.usage.total for a in attempts if a.cost_usd is None), seconds, facts.ledger.suite_runs, facts.limits, facts.notes,
+    )  # fmt: skip
+
+
+def _end(facts: Facts, interrupted: int, blocked: str) -> tuple[RunStatus, int, str]:
+    remaining = [t for t in facts.tasks if not t.solved]
+    repaired = [t for t in facts.tasks if t.status in {"fixed", "already_green"}]
+    flaky = [t for t in facts.tasks if t.status == "flaky"]
+    if interrupted:
+        return (
+            "interrupted",
+            interrupted,
+            "interrupted; every process of the run was ended, the repository is as it was",
+        )
+    if blocked:
+        return "blocked", 4, blocked
+    if facts.stopped:
+        return "stopped", 3, facts.stopped
+    said = ", ".join(f"{n} {status.replace('_', ' ')}" for status, n in count(facts.tasks).items())
+    if remaining:
+        return (
+            ("partly_fixed" if repaired else "not_fixed"),
+            1,
+            f"{len(remaining)} of {len(facts.tasks)} tasks remain: {said}",
+        )
+    if flaky and facts.strict_flaky:
+        return ("partly_fixed" if repaired else "not_fixed"), 1, f"{len(flaky)} flaky (--strict-flaky): {said}"
+    if repaired:
+        return "fixed", 0, f"all tasks are solved: {said}"
+    if flaky:
+        return "green", 0, f"nothing to repair: {said}"
+    return "green", 0, "every check is green, nothing to do"

@@ -1,0 +1,36 @@
+"""Settings: text of several origins in, one typed tree out, with the origin of each value.
+
+pydantic checks the text at this edge and nowhere else. A key that is unknown, or that has no effect in this version, is an error.
+"""
+
+from __future__ import annotations
+
+from zwarm_ci.config.merge import load
+from zwarm_ci.config.origins import PREFIX, PYPROJECT, REPO_FILE, RESERVED, parse
+from zwarm_ci.config.tables import (
+    LATER,
+    BudgetSettings,
+    ExecutorSettings,
+    LoopSettings,
+    Settings,
+    VerifySettings,
+    known_keys,
+    values,
+)
+
+__all__ = [
+    "LATER",
+    "PREFIX",
+    "PYPROJECT",
+    "REPO_FILE",
+    "RESERVED",
+    "BudgetSettings",
+    "ExecutorSettings",
+    "LoopSettings",
+    "Settings",
+    "VerifySettings",
+    "known_keys",
+    "load",
+    "parse",
+    "values",
+]

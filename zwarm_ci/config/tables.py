@@ -1,0 +1,230 @@
+"""What a settings file may say: the tables, their types and limits; checked by pydantic, frozen ever after."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import PurePosixPath
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, ConfigDict, Field, Strict
+
+from zwarm_ci import pricing
+from zwarm_ci.scrub import plain
+from zwarm_ci.task import Check, Kind
+
+#: Keys of the contract that a later version brings; `*` stands for a name.
+LATER = frozenset(
+    "executor.model executor.sandbox executor.web_search executor.reasoning_effort executor.env executor.gateway "
+    "executor.inherit_user_config checks.*.services checks.*.services.up checks.*.services.down checks.*.isolation checks.*.network "
+    "verify.strict budget.usd budget.task_usd budget.day_usd hook orchestrate watchers github weave".split()
+)
+_WEEK = 7 * 24 * 3600.0
+
+
+def _text(value: str) -> str:
+    if plain(value) != value or "\n" in value:
+        raise ValueError("must be one line without control or invisible characters")
+    if not value.strip():
+        raise ValueError("must not be empty")
+    return value
+
+
+def _optional(value: str) -> str:
+    return _text(value) if value else value
+
+
+def _inside(value: str) -> str:
+    path = PurePosixPath(_text(value))
+    if path.is_absolute() or ".." in path.parts or "\\" in value:
+        raise ValueError("must be a path inside the repository")
+    return str(path)
+
+
+def _folder(value: str) -> str:
+    inside = _inside(value)
+    if inside == "." or PurePosixPath(inside).parts[0].lower() == ".git":
+        raise ValueError("must be a folder of its own inside the repository")
+    return inside
+
+
+def _variable(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+        raise ValueError("must be the name of an environment variable")
+    return value
+
+
+# Scalars are strict (no `"5"` for 5); tables and lists are not, or pydantic would want our own classes and tuples.
+Text = Annotated[str, Strict(), AfterValidator(_text)]
+OptionalText = Annotated[str, Strict(), AfterValidator(_optional)]
+Inside = Annotated[str, Strict(), AfterValidator(_inside)]
+Texts = tuple[Text, ...]
+Paths = tuple[Inside, ...]
+Variables = tuple[Annotated[str, Strict(), AfterValidator(_variable)], ...]
+Flag = Annotated[bool, Strict()]
+Duration = Annotated[float, Strict(), Field(gt=0, le=_WEEK)]
+Minutes = Annotated[float, Strict(), Field(ge=0, le=_WEEK / 60)]
+Count = Annotated[int, Strict(), Field(ge=1, le=100)]
+Price = Annotated[float, Strict(), Field(ge=0, le=1_000_000)]
+#: A check's name is part of ids and of names of log files.
+CheckName = Annotated[str, Strict(), Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+@dataclass(frozen=True)
+class Table:
+    """What pydantic holds every table to."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class ExecutorSettings(Table):
+    """Who works: `ladder` of rungs tried in order, or one `adapter`; seconds per session, seconds without an event."""
+
+    ladder: Texts = ()
+    adapter: OptionalText = ""
+    timeout: Duration = 3600.0
+    silence: Duration = 600.0
+
+    @property
+    def rungs(self) -> tuple[str, ...]:
+        """The rungs in effect."""
+        return self.ladder or ((self.adapter,) if self.adapter else ("embedded",))
+
+
+@dataclass(frozen=True)
+class LoopSettings(Table):
+    """Turns in one session (the first included), and sessions on one rung."""
+
+    turns: Count = 3
+    sessions: Count = 2
+
+
+@dataclass(frozen=True)
+class VerifySettings(Table):
+    """How hard a patch is looked at; `protect` are globs beside the built-in ones."""
+
+    protect: Texts = ()
+    allow_test_edits: Flag = False
+    reruns: Annotated[int, Strict(), Field(ge=0, le=100)] = 2
+    burn_in: Annotated[int, Strict(), Field(ge=0, le=100)] = 3
+    max_files: Annotated[int, Strict(), Field(ge=1, le=100_000)] = 40
+    max_lines: Annotated[int, Strict(), Field(ge=1, le=10_000_000)] = 2000
+
+
+@dataclass(frozen=True)
+class BudgetSettings(Table):
+    """Minutes of wall time and of check time for a whole run; 0 = no limit."""
+
+    minutes: Minutes = 60.0
+    check_minutes: Minutes = 120.0
+
+
+@dataclass(frozen=True)
+class CheckTable(Table):
+    """One `[checks.NAME]`."""
+
+    run: OptionalText = ""
+    kind: Kind | None = None
+    workdir: Inside = "."
+    timeout: Duration = 900.0
+    files: Texts | None = None
+    fix: OptionalText = ""
+    setup: OptionalText = ""
+    env: Variables = ()
+    include: Paths = ()
+    exclusive: Flag = False
+
+
+@dataclass(frozen=True)
+class ModelTable(Table):
+    """One `[models."NAME"]`, prices per million tokens."""
+
+    adapter: Text | None = None
+    aliases: Texts | None = None
+    input: Price | None = None
+    cached: Price | None = None
+    cache_write: Price | None = None
+    output: Price | None = None
+
+
+@dataclass(frozen=True)
+class Tables(Table):
+    """A whole settings file."""
+
+    state_dir: Annotated[str, Strict(), AfterValidator(_folder)] = ".zwarm"
+    executor: ExecutorSettings = ExecutorSettings()
+    loop: LoopSettings = LoopSettings()
+    checks: dict[CheckName, CheckTable] = field(default_factory=dict)
+    verify: VerifySettings = VerifySettings()
+    budget: BudgetSettings = BudgetSettings()
+    models: dict[Text, ModelTable] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Effective settings. `checks` is empty where none is configured (they are detected then).
+
+    `origins`: dotted key -> `default`, `.zwarm/config.toml at base …`, `pyproject.toml [tool.zwarm-ci]`, `--config FILE`, the
+    variable's name, or `--set`; the keys of every check and model that a user named, and all others.
+    """
+
+    state_dir: str = ".zwarm"
+    executor: ExecutorSettings = ExecutorSettings()
+    loop: LoopSettings = LoopSettings()
+    checks: tuple[Check, ...] = ()
+    verify: VerifySettings = VerifySettings()
+    budget: BudgetSettings = BudgetSettings()
+    models: tuple[pricing.ModelOverride, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    def registry(self) -> pricing.Registry:
+        """The model registry with the user's entries."""
+        return pricing.registry(self.models)
+
+
+def known_keys() -> tuple[str, ...]:
+    """Every key that this version accepts; `*` stands for the name of a check or model."""
+    found: list[str] = []
+    for name, table in (("", Tables), ("checks.*.", CheckTable), ("models.*.", ModelTable)):
+        found += [f"{name}{key}" for key in _field_keys(table)]
+    return tuple(found)
+
+
+def values(settings: Settings) -> dict[str, Any]:
+    """The settings as dotted key -> value, as `config show` lists them. A model shows only what the user gave."""
+    flat: dict[str, Any] = {"state_dir": settings.state_dir}
+    for name in ("executor", "loop", "verify", "budget"):
+        table = getattr(settings, name)
+        flat |= {f"{name}.{f.name}": getattr(table, f.name) for f in fields(table)}
+    for check in settings.checks:
+        flat |= {dotted(("checks", check.name, key)): getattr(check, key) for key in _field_keys(CheckTable)}
+    for model in settings.models:
+        given = {key: getattr(model, key) for key in _field_keys(ModelTable)}
+        flat |= {dotted(("models", model.name, key)): value for key, value in given.items() if value is not None}
+    return flat
+
+
+def _field_keys(table: type[Table]) -> Iterator[str]:
+    for entry in fields(table):
+        if isinstance(entry.default, Table):
+            yield from (f"{entry.name}.{f.name}" for f in fields(entry.default))
+        elif entry.name not in {"checks", "models"}:
+            yield entry.name
+
+
+def pattern_of(path: tuple[str, ...]) -> str:
+    """The path as `known_keys` writes it."""
+    named = len(path) > 1 and path[0] in {"checks", "models"}
+    return ".".join((path[0], "*", *path[2:]) if named else path)
+
+
+def dotted(path: Sequence[str]) -> str:
+    """The path as TOML writes it."""
+    return ".".join(quoted(part) for part in path)
+
+
+def quoted(part: str) -> str:
+    """One part of a key, in quotes where TOML wants them."""
+    return part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else f'"{part}"'

@@ -1,0 +1,74 @@
+"""Orders and reports as JSON: what goes into a session's process and comes out as its last line."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from zwarm_ci.executors.base import Order, Report, Workbench
+from zwarm_ci.task import Check, Failure, Origin, Place, Task, Usage
+
+SCHEMA = 1  # 1: first form
+_HANDED_ON = ("PYTHONPATH",)
+
+
+def order_text(order: Order) -> str:
+    """One line of JSON."""
+    return json.dumps(
+        {"schema": SCHEMA, "environ": {k: os.environ[k] for k in _HANDED_ON if k in os.environ}, **asdict(order)},
+        default=str,
+    )
+
+
+def handed_on(text: str) -> dict[str, str]:
+    """Variables that the session's process needs for finding the environment, but not for its own start."""
+    return dict(json.loads(text)["environ"])
+
+
+def read_order(text: str) -> Order:
+    """The order that `order_text` wrote."""
+    data = json.loads(text)
+    del data["schema"], data["environ"]
+    bench = data["workbench"]
+    checks = tuple(Check(**{**c, **_tuples(c, "files", "env", "include")}) for c in bench["checks"])
+    workbench = Workbench(
+        Path(bench["private"]),
+        Path(bench["top"]),
+        bench["base"],
+        checks,
+        bench["last_green"],
+        bench["revert"],
+        tuple(bench["protect"]),
+    )
+    failures = tuple(_failure(f) for f in data["task"]["failures"])
+    paths = {name: Path(data[name]) for name in ("worktree", "folder", "scratch")}
+    task = Task(**{**data["task"], "failures": failures})
+    return Order(**{**data, **paths, "task": task, "workbench": workbench, "refused": tuple(data["refused"])})
+
+
+def result_event(report: Report) -> dict[str, Any]:
+    """The last event of a session: every field of its report."""
+    return {"type": "result", "schema": SCHEMA, **asdict(report)}
+
+
+def read_result(event: dict[str, Any]) -> Report:
+    """The report of a `result` event.
+
+    Raises:
+        TypeError, KeyError: it is not one of ours.
+    """
+    fields = {k: v for k, v in event.items() if k not in {"type", "schema"}}
+    origin = Origin(**{**fields["origin"], **_tuples(fields["origin"], "places")}) if fields["origin"] else None
+    return Report(**{**fields, "origin": origin, "usage": Usage(**fields["usage"])})
+
+
+def _failure(data: dict[str, Any]) -> Failure:
+    place = Place(**data["place"]) if data["place"] else None
+    return Failure(**{**data, "place": place, "frames": tuple(Place(**p) for p in data["frames"])})
+
+
+def _tuples(data: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: tuple(data[name]) for name in names}

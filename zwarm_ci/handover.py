@@ -1,0 +1,90 @@
+"""What a run hands over: patch and evidence files, one commit per task on one new branch, the verified patch in the working tree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from zwarm_ci.errors import UsageError
+from zwarm_ci.files import write_atomic
+from zwarm_ci.git import PrivateRepository, Repository
+from zwarm_ci.integrate import Union
+from zwarm_ci.scrub import one_line, redact
+from zwarm_ci.site import Site
+from zwarm_ci.task import Origin
+from zwarm_ci.verdict import TaskOutcome
+from zwarm_ci.verify.evidence import digest
+
+
+def write_files(site: Site, union: Union, outcomes: Sequence[TaskOutcome]) -> tuple[TaskOutcome, ...]:
+    """patches/TASK.patch and evidence/TASK.json of every task with an accepted patch; the outcomes that name them."""
+    base = site.private.tree_of(union.court.base)
+    written = []
+    for solved, given in zip(union.done, outcomes, strict=True):
+        outcome = given
+        if solved.tree and outcome.status in {"fixed", "conflict"}:
+            patch, evidence = f"patches/{outcome.task.id}.patch", f"evidence/{outcome.task.id}.json"
+            write_atomic(site.folder / patch, site.private.patch(base, solved.tree))
+            write_atomic(site.folder / evidence, solved.evidence)
+            outcome = replace(outcome, patch=patch, evidence=evidence)
+        written.append(outcome)
+    return tuple(written)
+
+
+def commit_all(site: Site, union: Union, outcomes: Sequence[TaskOutcome]) -> tuple[str, tuple[TaskOutcome, ...]]:
+    """One commit per merged patch, in order, on the base: the last commit, and the outcomes that name theirs."""
+    head, named = union.court.base, list(outcomes)
+    for index, tree in union.steps:
+        outcome = named[index]
+        head = site.private.commit(tree, [head], message(site.run, outcome, union.done[index].evidence))
+        named[index] = replace(outcome, commit=head)
+    return head, tuple(named)
+
+
+def message(run: str, outcome: TaskOutcome, evidence: str) -> str:
+    """A commit's subject, body and trailers."""
+    last = outcome.attempts[-1]
+    trailers = {
+        "Zwarm-Run": run,
+        "Zwarm-Task": outcome.task.id,
+        "Zwarm-Method": outcome.method or "model",
+        "Zwarm-Executor": last.executor + (f":{last.model}" if last.model else ""),
+        "Zwarm-Cost-USD": f"{outcome.cost_usd:.2f}",
+        "Zwarm-Verified": digest(evidence),
+    }
+    ids = "\n".join(f"- {one_line(redact(t))}" for t in outcome.task.targets[:20])
+    more = f"\n- and {len(outcome.task.targets) - 20} more" if len(outcome.task.targets) > 20 else ""
+    body = (
+        f"{one_line(redact(outcome.reason), 500)}\n\nGreen in a clean worktree with the tests of the base:\n{ids}{more}"
+    )
+    return f"{subject(outcome)}\n\n{body}\n\n" + "".join(f"{k}: {v}\n" for k, v in trailers.items())
+
+
+def subject(outcome: TaskOutcome) -> str:
+    """A commit's first line; the same for the same repair, whatever the run."""
+    title = redact(outcome.task.title)
+    if outcome.method == "revert" and outcome.origin:
+        return one_line(f"revert of {outcome.origin.revert[:12]} {_places(outcome.origin)}", 100)
+    if outcome.method == "template":
+        return one_line(f"plausible edit for {title}", 100)
+    return one_line(f"fix {title}", 100)
+
+
+def _places(origin: Origin) -> str:
+    return ", ".join(origin.places[:3]) + (" …" if len(origin.places) > 3 else "")
+
+
+def apply_to_worktree(user: Repository, private: PrivateRepository, base: str, head: str) -> None:
+    """Put the difference of two commits into the user's working tree; all of it or nothing. The index stays as it is.
+
+    Raises:
+        UsageError: the working tree has changed since, so that it does not fit.
+    """
+    patch = private.patch(base, head)
+    if not patch:
+        return
+    if not user.git.run("apply", "--check", "--whitespace=nowarn", "-", stdin=patch, check=False).ok:
+        raise UsageError(
+            "the verified patch no longer fits the working tree", remedy="it is on the branch: use `zwarm-ci take`"
+        )
+    user.git.run("apply", "--whitespace=nowarn", "-", stdin=patch)

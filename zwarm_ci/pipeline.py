@@ -1,0 +1,192 @@
+"""The story of a run, top to bottom.
+
+checks before → tasks → [worktree → session → verification → verdict]* → integration → checks after → reports → exit code
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from zwarm_ci import baseline as before
+from zwarm_ci import config, environment, handover, proc, selection
+from zwarm_ci import site as places
+from zwarm_ci.budget import Ledger
+from zwarm_ci.conclude import Facts, conclude, unrepairable
+from zwarm_ci.errors import BlockedError, InterruptedRunError, LimitError, ZwarmError
+from zwarm_ci.executors.base import Workbench
+from zwarm_ci.git import Repository, open_repository
+from zwarm_ci.integrate import Union, settle
+from zwarm_ci.loop import Rung, Shop, Solved, solve
+from zwarm_ci.plan import make_tasks
+from zwarm_ci.reports.write import write_all
+from zwarm_ci.selection import Request
+from zwarm_ci.settings import load as config_of
+from zwarm_ci.task import Check, Task
+from zwarm_ci.trees import Trees
+from zwarm_ci.verdict import Outcome, TaskOutcome
+from zwarm_ci.verify.guards import Rules
+from zwarm_ci.verify.judge import Court
+
+
+class Watch(Protocol):
+    """Who is told how a run goes; called from several threads."""
+
+    def begin(self, ledger: Ledger) -> None: ...
+    def stage(self, text: str) -> None: ...
+    def plan(self, tasks: tuple[Task, ...]) -> None: ...
+    def task(self, task: Task, text: str) -> None: ...
+    def ended(self, outcome: TaskOutcome) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run's record and the folder with everything that it left."""
+
+    outcome: Outcome
+    folder: Path
+    user: Repository
+
+
+def run(request: Request, watch: Watch) -> Finished:
+    """Do what was asked.
+
+    Raises:
+        UsageError, BlockedError: before there was a run to make a record of.
+        InterruptedRunError: likewise.
+    """
+    user = open_repository(request.directory)
+    request = selection.with_last_green(request, user)
+    with proc.stoppable(), places.workshop(user) as (scratch, private):
+        base = user.commit_of(request.base) if request.base else private.snapshot(request.source)
+        settings = config_of(lambda path: private.read(base, path), base[:12], request.config_file, request.sets)
+        ledger = Ledger(settings.budget.minutes, settings.budget.check_minutes)
+        watch.begin(ledger)
+        site = places.begin(user, settings.state_dir, scratch, private)
+        limits = {"minutes": settings.budget.minutes, "check_minutes": settings.budget.check_minutes}
+        facts = Facts(site.run, request.command, user.head, base, ledger, request.strict_flaky, limits)
+        try:
+            _story(request, watch, site, settings, facts)
+            outcome = conclude(facts)
+        except InterruptedRunError as error:
+            outcome = conclude(facts, interrupted=error.code)
+        except BlockedError as error:
+            outcome = conclude(facts, blocked=error.line)
+        except LimitError as error:
+            facts.stopped = error.line
+            outcome = conclude(facts)
+        write_all(outcome, site.folder)
+        site.journal.write("run_ended", status=outcome.status, exit_code=outcome.exit_code)
+        places.point_latest(site)
+        return Finished(outcome, site.folder, user)
+
+
+def _story(request: Request, watch: Watch, site: places.Site, settings: config.Settings, facts: Facts) -> None:
+    branch = selection.branch_name(request, site.run)
+    site.user.free_branch(branch)
+    ladder = selection.ladder(settings)
+
+    watch.stage("looking at the repository")
+    env = environment.discover(site.user.top)
+    trees = Trees(site.private, env, site.scratch, facts.ledger, site.folder / "logs")
+    look = trees.fresh(facts.base, (), "look")
+    checks, facts.notes = selection.choose_checks(request, settings, look.path, env)
+    facts.notes += (env.note,)
+
+    watch.stage("checks before")
+    baseline = before.establish(
+        trees, checks, facts.base, site.user, reruns=settings.verify.reruns, in_place=request.disposable,
+        same_as_tree=request.source == "worktree" and not request.base, tell=watch.stage,
+    )  # fmt: skip
+    facts.before, facts.after = baseline.results, baseline.results
+    facts.notes += baseline.notes
+    aside = unrepairable(checks, baseline)
+    facts.tasks = aside
+    if all(r.trouble for r in baseline.results):
+        raise BlockedError(f"no check can run: {baseline.results[0].name}: {aside[0].reason}")
+
+    tasks = make_tasks(checks, baseline, request.targets, settings.verify.protect)
+    watch.plan(tasks)
+    court = _court(trees, settings, facts.base, checks, baseline)
+    shop = _shop(request, site, settings, court, ladder)
+    union = Union(court, site.private.tree_of(facts.base))
+    _solve_all(
+        request, watch, shop, union, tasks, lambda done: setattr(facts, "tasks", (*(s.outcome for s in done), *aside))
+    )
+
+    watch.stage("checks after, on all patches together")
+    facts.ledger.extend(60 + 2 * sum(r.seconds for r in baseline.results))
+    facts.after, outcomes = settle(union)
+    outcomes = handover.write_files(site, union, outcomes)
+    head, outcomes = handover.commit_all(site, union, outcomes)
+    facts.tasks = (*outcomes, *aside)
+    facts.stopped = next(
+        (o.reason for o in outcomes if o.status == "over_budget" and not o.reason.startswith("--max-tasks")), ""
+    )
+    if union.steps:
+        site.private.deliver(head, f"refs/heads/{branch}")
+        facts.branch, facts.head = branch, head
+        if request.apply:
+            handover.apply_to_worktree(site.user, site.private, facts.base, head)
+
+
+def _solve_all(
+    request: Request,
+    watch: Watch,
+    shop: Shop,
+    union: Union,
+    tasks: tuple[Task, ...],
+    keep: Callable[[list[Solved]], None],
+) -> None:
+    """Tasks in parallel, their ends merged in plan order."""
+
+    def one(number: int, task: Task) -> Solved:
+        if request.max_tasks and number >= request.max_tasks:
+            return Solved(TaskOutcome(task, "over_budget", f"--max-tasks {request.max_tasks}: not begun"))
+        try:
+            if union.solves(task):
+                return Solved(TaskOutcome(task, "already_green", "an earlier task's patch makes it pass"))
+            return solve(shop, task, lambda text: watch.task(task, text))
+        except LimitError as error:
+            return Solved(TaskOutcome(task, "over_budget", error.line))
+        except InterruptedRunError:
+            raise
+        except ZwarmError as error:
+            return Solved(TaskOutcome(task, "executor_failed", error.line))
+
+    parallel = request.parallel or min(4, os.cpu_count() or 1)
+    with ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="task") as pool:
+        futures = [pool.submit(one, number, task) for number, task in enumerate(tasks)]
+        for future in futures:
+            watch.ended(union.add(future.result()).outcome)
+            keep(union.done)
+
+
+def _court(
+    trees: Trees, settings: config.Settings, base: str, checks: tuple[Check, ...], baseline: before.Baseline
+) -> Court:
+    verify = settings.verify
+    included = tuple(glob for check in checks for glob in check.include)
+    rules = Rules(verify.protect, verify.allow_test_edits, verify.max_files, verify.max_lines, included)
+    return Court(trees, base, checks, baseline, rules, verify.reruns, verify.burn_in)
+
+
+def _shop(
+    request: Request, site: places.Site, settings: config.Settings, court: Court, ladder: tuple[Rung, ...]
+) -> Shop:
+    revert = selection.may_revert(request, site.user, os.environ)
+    workbench = Workbench(
+        site.private.path, site.user.top, court.base, court.checks, request.last_green, revert, settings.verify.protect
+    )
+    executor, loop = settings.executor, settings.loop
+    return Shop(
+        court, ladder, site.store, site.journal, workbench, site.run, site.scratch, loop.turns, loop.sessions, executor.timeout,
+        executor.silence,
+    )  # fmt: skip
+
+
+__all__ = ["Finished", "Request", "Watch", "run"]

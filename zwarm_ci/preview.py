@@ -1,0 +1,44 @@
+"""`--dry-run`: which checks would run and why, on which base, with which executors, at what cost at most."""
+
+from __future__ import annotations
+
+import json
+
+from zwarm_ci import environment, selection
+from zwarm_ci import site as places
+from zwarm_ci.git import open_repository
+from zwarm_ci.selection import Request
+from zwarm_ci.settings import load as config_of
+
+
+def preview(request: Request, *, as_json: bool) -> str:
+    """What would run, as text or JSON; nothing of the repository's is executed and no run is made.
+
+    Raises:
+        UsageError, BlockedError: as the run itself would.
+    """
+    user = open_repository(request.directory)
+    request = selection.with_last_green(request, user)
+    with places.workshop(user) as (scratch, private):
+        base = user.commit_of(request.base) if request.base else private.snapshot(request.source)
+        settings = config_of(lambda path: private.read(base, path), base[:12], request.config_file, request.sets)
+        env = environment.discover(user.top)
+        look = private.worktree(base, scratch / "look" / (user.top.name or "repository"))
+        checks, notes = selection.choose_checks(request, settings, look.path, env)
+        rungs = selection.ladder(settings)
+    names = [f"{r.executor.name}:{r.model}" if r.model else r.executor.name for r in rungs]
+    document = {
+        "base": base,
+        "snapshot": base != user.head and not request.base,
+        "checks": [{"name": c.name, "command": c.run, "kind": c.kind, "timeout": c.timeout} for c in checks],
+        "ladder": names,
+        "minutes": settings.budget.minutes,
+        "cost_ceiling_usd": 0.0,
+    }
+    if as_json:
+        return json.dumps(document, indent=1) + "\n"
+    kind = "a snapshot of the working tree on " + user.head[:12] if document["snapshot"] else base[:12]
+    lines = [f"base      {kind}", *(f"check     {note}" for note in notes), f"python    {env.note}"]
+    lines += [f"executor  {', '.join(names)}"]
+    lines += [f"limits    {settings.budget.minutes:g} minutes; cost at most $0.00", "Nothing was run."]
+    return "\n".join(lines) + "\n"

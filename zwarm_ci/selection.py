@@ -1,0 +1,155 @@
+"""From what was asked and what the base says to what will be run: the checks, the ladder, whether reverts are offered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from zwarm_ci import checks as check_room
+from zwarm_ci.config import Settings
+from zwarm_ci.environment import Environment
+from zwarm_ci.errors import BlockedError, UsageError
+from zwarm_ci.executors import EXECUTORS
+from zwarm_ci.git import Repository
+from zwarm_ci.loop import Rung
+from zwarm_ci.task import Check
+
+_USUAL_DEFAULTS = ("main", "master", "trunk")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One `fix-tests` or `fix-checks`, as a person or a workflow asked for it.
+
+    Attributes:
+        command: the command's name, for the record.
+        directory: where the repository is.
+        tests_only: run the test checks alone.
+        names: checks to run; empty = all.
+        targets: ids, files or folders to keep to; empty = all.
+        commands: `--check`: commands that replace the configured checks.
+        source: `--from`: worktree, index or head; `base` names a commit instead.
+        parallel: tasks at once; 0 = the number of cores, at most 4.
+        disposable: the checkout is CI's, so that a failing test may be run in it to tell the code's fault from the worktree's.
+    """
+
+    command: str
+    directory: Path
+    tests_only: bool = False
+    names: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    source: str = "worktree"
+    base: str = ""
+    branch: str = ""
+    apply: bool = False
+    last_green: str = ""
+    allow_revert: bool = False
+    max_tasks: int = 0
+    parallel: int = 0
+    strict_flaky: bool = False
+    disposable: bool = False
+    config_file: Path | None = None
+    sets: tuple[str, ...] = ()
+
+
+def choose_checks(
+    request: Request, settings: Settings, tree: Path, env: Environment
+) -> tuple[tuple[Check, ...], tuple[str, ...]]:
+    """The checks of a run in the order in which they run, and a line for each that says why.
+
+    Raises:
+        BlockedError: there is none.
+        UsageError: a name is unknown.
+    """
+    notes: tuple[str, ...] = ()
+    if request.commands:
+        chosen = tuple(_given(number, command, settings) for number, command in enumerate(request.commands, 1))
+        notes = tuple(f"{c.name}: {c.run} (--check, kind {c.kind})" for c in chosen)
+    elif settings.checks:
+        chosen = settings.checks
+        notes = tuple(f"{c.name}: {c.run} (configured)" for c in chosen)
+    else:
+        chosen, notes = check_room.detect(tree, env)
+    if unknown := sorted(set(request.names) - {c.name for c in chosen}):
+        known = ", ".join(c.name for c in chosen) or "none"
+        raise UsageError(f"no check is called {unknown[0]!r}", remedy=f"known: {known}")
+    chosen = tuple(c for c in chosen if not request.names or c.name in request.names)
+    if request.tests_only and not request.commands:
+        chosen = tuple(c for c in chosen if c.is_test)
+    if not chosen:
+        what = "tests" if request.tests_only else "checks"
+        raise BlockedError(
+            f"no {what} were found here",
+            remedy="name one: --check CMD, or [checks.tests] run = … in .zwarm/config.toml",
+        )
+    for check in chosen:
+        for command in filter(None, (check.run, check.fix, check.setup)):
+            check_room.argv_of(command)
+    return chosen, notes
+
+
+def _given(number: int, command: str, settings: Settings) -> Check:
+    """A check of a command line; where settings know the same command, theirs is used whole."""
+    if same := next((c for c in settings.checks if c.run == command), None):
+        return same
+    kind = check_room.derive_kind(command)
+    fix = "ruff check --fix ." if kind == "ruff" else ""
+    name = kind if number == 1 else f"{kind}{number}"
+    return Check(name, command, kind, fix=fix, why="--check")
+
+
+def ladder(settings: Settings) -> tuple[Rung, ...]:
+    """The rungs, in order, that can be used here.
+
+    Raises:
+        BlockedError: none can.
+    """
+    names = settings.executor.ladder or ((settings.executor.adapter,) if settings.executor.adapter else ("embedded",))
+    rungs, reasons = [], []
+    for rung in names:
+        adapter, _, model = rung.partition(":")
+        executor = EXECUTORS[adapter]()
+        if why := executor.unusable():
+            reasons.append(f"{rung}: {why}")
+        else:
+            rungs.append(Rung(executor, model))
+    if not rungs:
+        raise BlockedError("no rung of the ladder can be used: " + "; ".join(reasons))
+    return tuple(rungs)
+
+
+def may_revert(request: Request, user: Repository, environ: Mapping[str, str]) -> bool:
+    """Whether undoing somebody's lines is offered as a patch rather than only named.
+
+    It is on a protected or the default branch, where the author is done; when asked for; and when a person named the last green
+    commit by hand.
+    """
+    if request.allow_revert or request.last_green or environ.get("GITHUB_REF_PROTECTED") == "true":
+        return True
+    branch = user.branch or environ.get("GITHUB_HEAD_REF") or environ.get("GITHUB_REF_NAME") or ""
+    return bool(branch) and branch in default_branches(user)
+
+
+def default_branches(user: Repository) -> Sequence[str]:
+    """Names of the default branch: what the remote says, else what is usual."""
+    remote = user.git.ask("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD")
+    if remote:
+        return (remote.partition("/")[2],)
+    configured = user.git.ask("config", "init.defaultBranch")
+    return tuple(filter(None, (configured, *_USUAL_DEFAULTS)))
+
+
+def branch_name(request: Request, run: str) -> str:
+    """The new branch's name."""
+    return request.branch or f"zwarm-ci/{request.command}-{run}"
+
+
+def with_last_green(request: Request, user: Repository) -> Request:
+    """The request with `--last-green` as a full commit id.
+
+    Raises:
+        UsageError: there is no such commit.
+    """
+    return replace(request, last_green=user.commit_of(request.last_green)) if request.last_green else request

@@ -1,0 +1,176 @@
+"""A finished run's branch: its verified patches into the working tree, or out of the repository.
+
+Reads commits and trailers with GitPython, behind `_commits`, since its own git processes would follow a hook's GIT_DIR.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zwarm_ci import site as places
+from zwarm_ci.errors import BlockedError, UsageError
+from zwarm_ci.files import write_atomic
+from zwarm_ci.git import PrivateRepository, Repository, open_repository
+
+
+@dataclass(frozen=True, slots=True)
+class TakenCommit:
+    """One commit of a run's branch: which task it repairs and the digest of its evidence, from its trailers."""
+
+    sha: str
+    parent: str
+    task: str
+    subject: str
+    message: str
+    verified: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run with a branch."""
+
+    id: str
+    folder: Path
+    branch: str
+    base: str
+    commits: tuple[TakenCommit, ...]
+
+
+def find_run(state: Path, name: str) -> Path:
+    """The folder of the run that `name` is, begins, or (`latest`) points at.
+
+    Raises:
+        UsageError: none or several.
+    """
+    runs = state / "runs"
+    if name == "latest" and (runs / "latest").exists():
+        return (runs / "latest").resolve()
+    found = sorted(p for p in runs.glob("*") if p.is_dir() and not p.is_symlink() and p.name.startswith(name))
+    exact = [p for p in found if p.name == name]
+    if len(exact or found) != 1:
+        known = ", ".join(p.name for p in found[:3]) if found else "see .zwarm/runs"
+        raise UsageError(f"{'several runs begin' if found else 'no run begins'} with {name!r}", remedy=known)
+    return (exact or found)[0]
+
+
+def read_run(user: Repository, folder: Path) -> Run:
+    """The run in `folder`, its branch read and held against its evidence.
+
+    Raises:
+        UsageError: it left no branch, or the branch is gone or was changed.
+    """
+    outcome: dict[str, Any] = json.loads((folder / "outcome.json").read_text(encoding="utf-8"))
+    branch, base, head = outcome["branch"], outcome["base"], outcome["head"]
+    if not branch:
+        raise UsageError(f"run {folder.name} left no branch", remedy=str(outcome["reason"]))
+    tip = user.git.ask("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}")
+    if tip != head:
+        raise UsageError(
+            f"branch {branch} " + ("was changed since the run" if tip else "is gone"),
+            remedy="the patches are in " + str(folder),
+        )
+    commits = _commits(user, base, tip)
+    for commit in commits:
+        evidence = folder / "evidence" / f"{commit.task}.json"
+        if not evidence.is_file() or hashlib.sha256(evidence.read_bytes()).hexdigest() != commit.verified:
+            raise UsageError(f"{commit.task}: the evidence is not the one that its commit names", remedy="run again")
+    return Run(folder.name, folder, branch, base, commits)
+
+
+def _commits(user: Repository, base: str, tip: str) -> tuple[TakenCommit, ...]:
+    import git
+
+    with git.Repo(user.top) as repo:
+        repo.git.update_environment(
+            GIT_DIR=str(user.git_dir),
+            GIT_WORK_TREE=str(user.top),
+            GIT_INDEX_FILE=str(user.git_dir / "index"),
+            GIT_OPTIONAL_LOCKS="0",
+        )
+        found = []
+        for commit in repo.iter_commits(f"{base}..{tip}", reverse=True):
+            trailers = commit.trailers_dict
+            text = commit.message if isinstance(commit.message, str) else commit.message.decode("utf-8", "replace")
+            subject = text.partition("\n")[0]
+            task, verified = (trailers.get(k, [""])[0] for k in ("Zwarm-Task", "Zwarm-Verified"))
+            found.append(TakenCommit(commit.hexsha, commit.parents[0].hexsha, task, subject, text, verified))
+    return tuple(found)
+
+
+def _chosen(run: Run, tasks: Sequence[str]) -> tuple[TakenCommit, ...]:
+    known = {c.task for c in run.commits}
+    if unknown := [t for t in tasks if t not in known]:
+        raise UsageError(f"run {run.id} has no patch for {unknown[0]!r}", remedy="it has: " + ", ".join(sorted(known)))
+    return tuple(c for c in run.commits if not tasks or c.task in tasks)
+
+
+def take(directory: Path, state_dir: str, name: str, tasks: Sequence[str]) -> tuple[str, ...]:
+    """Put a run's patches (those of `tasks`, or all) into the working tree, all or nothing; the index stays as it is.
+
+    Returns:
+        The subjects of the commits taken.
+
+    Raises:
+        UsageError: they do not fit the working tree.
+    """
+    user = open_repository(directory)
+    run = read_run(user, find_run(user.top / state_dir, name))
+    commits = _chosen(run, tasks)
+    with places.workshop(user) as (_, private):
+        before = private.tree_of(private.snapshot("worktree"))
+        tree = before
+        for commit in commits:
+            merged = private.apply(tree, private.patch(commit.parent, commit.sha))
+            if merged is None:
+                raise UsageError(
+                    f"{commit.task} does not fit the working tree as it is now",
+                    remedy="commit or undo what you changed there",
+                )
+            tree = merged
+        if patch := private.patch(before, tree):
+            user.git.run("apply", "--whitespace=nowarn", "-", stdin=patch)
+    return tuple(c.subject for c in commits)
+
+
+def drop(directory: Path, state_dir: str, name: str, tasks: Sequence[str]) -> str:
+    """Delete a run's branch, or take the commits of `tasks` out of it; the run's folder with its reports stays.
+
+    Returns:
+        What was done, in a sentence.
+
+    Raises:
+        BlockedError: the branch is checked out somewhere.
+        UsageError: what would remain no longer fits together.
+    """
+    user = open_repository(directory)
+    run = read_run(user, find_run(user.top / state_dir, name))
+    if f"branch refs/heads/{run.branch}" in user.git.text("worktree", "list", "--porcelain").splitlines():
+        raise BlockedError(f"{run.branch} is checked out", remedy="switch to another branch first")
+    left = [c for c in run.commits if c not in _chosen(run, tasks)]
+    ref = f"refs/heads/{run.branch}"
+    if not left:
+        user.git.run("update-ref", "-d", ref, run.commits[-1].sha)
+        return f"{run.branch} is gone; its patches stay in {run.folder}"
+    with places.workshop(user) as (_, private):
+        head = _rebuilt(private, run, left)
+        private.deliver(head, ref, old=run.commits[-1].sha)
+    outcome = json.loads((run.folder / "outcome.json").read_text(encoding="utf-8"))
+    write_atomic(run.folder / "outcome.json", json.dumps({**outcome, "head": head}, indent=1) + "\n")
+    return (
+        f"{run.branch} now has {len(left)} commit{'s' * (len(left) != 1)}; each was verified alone, not these together"
+    )
+
+
+def _rebuilt(private: PrivateRepository, run: Run, left: Sequence[TakenCommit]) -> str:
+    head = run.base
+    for commit in left:
+        tree = private.apply(private.tree_of(head), private.patch(commit.parent, commit.sha))
+        if tree is None:
+            raise UsageError(f"{commit.task} needs a patch that would be dropped", remedy="drop it too")
+        head = private.commit(tree, [head], commit.message)
+    return head

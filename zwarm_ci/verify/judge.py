@@ -1,0 +1,228 @@
+"""The only place that makes a Verdict: guards on the patch, then the checks in a clean worktree with the base's tests.
+
+Targets first, in fresh processes, then everything in its own order. The tree with the base's tests laid over the patch is
+the oracle; the tree to be delivered runs too where it differs. Whoever made the patch has no part in this.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from zwarm_ci.baseline import Baseline, only
+from zwarm_ci.protected import is_protected
+from zwarm_ci.task import Check, Task
+from zwarm_ci.trees import Prepared, Trees
+from zwarm_ci.verdict import CheckResult, GuardFinding, Status, Verdict
+from zwarm_ci.verify import guards
+from zwarm_ci.verify.evidence import Facts, canonical
+
+_SHOWN = 5  # ids named in a one-line reason
+
+
+@dataclass(frozen=True, slots=True)
+class Court:
+    """What stays the same for every judgement of a run."""
+
+    trees: Trees
+    base: str
+    checks: tuple[Check, ...]
+    baseline: Baseline
+    rules: guards.Rules
+    reruns: int
+    burn_in: int
+    interpreter: str = ""
+
+    def check(self, name: str) -> Check:
+        return next(c for c in self.checks if c.name == name)
+
+
+class Rejected(Exception):  # noqa: N818 - control flow inside this room: a red verdict leaves judge() as a value
+    """A reason not to accept, raised where it is found and turned into a Verdict at one place."""
+
+    def __init__(self, status: Status, reason: str) -> None:
+        super().__init__(reason)
+        self.status, self.reason = status, reason
+
+
+def judge(court: Court, task: Task, tree: str) -> Verdict:
+    """The verdict on `tree`, offered as a repair of `task`.
+
+    Raises:
+        LimitError: the run's limits ended it.
+    """
+    started = time.monotonic()
+    repo = court.trees.repo
+    base_tree = repo.tree_of(court.base)
+    patch = guards.Patch(repo, base_tree, tree, tuple(repo.changes(base_tree, tree)), court.rules)
+    if not patch.changes:
+        return Verdict("no_changes", "the tree is the base's")
+    findings = guards.look(patch)
+    runs: list[CheckResult] = []
+    try:
+        _refuse(findings)
+        oracle = repo.overlay(tree, base_tree, lambda p: is_protected(p, court.rules.protect))
+        _something_left(oracle, base_tree)
+        findings += _try(court, task, oracle, runs)
+        if oracle != tree:
+            findings += _try(court, task, tree, runs)
+    except Rejected as no:
+        seconds = time.monotonic() - started
+        return Verdict(no.status, no.reason, findings, tuple(runs), seconds=seconds)
+    before = court.baseline.result(task.check)
+    facts = Facts(
+        task, court.base, base_tree, oracle, tree, before, tuple(runs), findings, court.burn_in, court.interpreter
+    )
+    reason = "green for the stated cause in a clean worktree, tests untouched"
+    return Verdict("fixed", reason, findings, tuple(runs), canonical(facts), time.monotonic() - started)
+
+
+def _something_left(oracle: str, base_tree: str) -> None:
+    if oracle == base_tree:
+        raise Rejected("tampered", "nothing is left of the patch once the tests and settings are the base's")
+
+
+def _refuse(findings: Sequence[GuardFinding]) -> None:
+    """Turn refusals into a rejection. A patch that leaves the oracle alone but is refused is still `tampered`: a guard said no."""
+    refused = [f for f in findings if f.level == "refuse"]
+    if refused:
+        first = refused[0]
+        where = f" {first.path}" if first.path else ""
+        more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
+        raise Rejected("tampered", f"{first.guard}:{where} {first.detail}{more}; to allow: {first.allow}")
+
+
+def _try(court: Court, task: Task, tree: str, runs: list[CheckResult]) -> tuple[GuardFinding, ...]:
+    """Targets, burn-in and everything else on one tree; what is seen but not refused comes back as findings."""
+    trees = court.trees
+    prepared = trees.fresh(tree, court.checks, "verify")
+    found: tuple[GuardFinding, ...] = ()
+    try:
+        own = court.check(task.check)
+        if own.is_test:
+            _targets(court, own, task, prepared)
+        ordered = [own, *(c for c in court.checks if c.name != own.name)]
+        for check in ordered:
+            result = trees.run(check, prepared)
+            runs.append(result)
+            if check is own:
+                _must_pass(result, task.targets, check)
+            found += compare(court, check, result, prepared)
+    finally:
+        trees.discard(prepared)
+    return found
+
+
+def _targets(court: Court, check: Check, task: Task, prepared: Prepared) -> None:
+    """The targets alone, `burn_in` times in fresh processes; the first red ends it."""
+    for _ in range(max(1, court.burn_in)):
+        result = court.trees.run(check, prepared, only=only(task.targets), again=True)
+        _must_pass(result, task.targets, check)
+
+
+def _must_pass(result: CheckResult, targets: Sequence[str], check: Check) -> None:
+    if result.trouble:
+        raise Rejected("unverifiable", result.trouble)
+    red = (
+        [t for t in targets if result.state(t) != "passed"]
+        if check.is_test
+        else [t for t in targets if result.state(t) == "failed"]
+    )
+    if red:
+        failure = result.failure(red[0])
+        said = f": {failure.message}" if failure and failure.message else f" ({result.state(red[0])})"
+        raise Rejected("still_failing", f"{_names(red)} still red{said}")
+    if result.timed_out:
+        raise Rejected("still_failing", f"{check.name} was ended after {check.timeout:.0f} s")
+    if result.canary is False:
+        raise Rejected("unverifiable", f"runner: the test that must fail was not seen failing by {check.name}")
+
+
+def compare(court: Court, check: Check, result: CheckResult, prepared: Prepared) -> tuple[GuardFinding, ...]:
+    """Hold a whole run against the base's: nothing that passed may fail or vanish, the count is not lower.
+
+    An id that fails now and passes when run again is chance, and goes to review.
+
+    Raises:
+        Rejected: unverifiable or regressed.
+    """
+    before = court.baseline.result(check.name)
+    if before.trouble:
+        return ()  # it told nothing before either; the report says so
+    if result.trouble:
+        raise Rejected("unverifiable", result.trouble)
+    if before.canary and result.canary is False and not result.timed_out:
+        raise Rejected("unverifiable", f"runner: the test that must fail was not seen failing by {check.name}")
+    was_red = set(before.failed)
+    if check.is_test:
+        worse = [i for i in before.passed if result.state(i) != "passed"]
+        worse += [
+            i for i in result.failed if i not in was_red and i not in before.passed and not _was_hidden(i, before)
+        ]
+    else:
+        worse = [i for i in result.failed if i not in was_red]
+    worse = [i for i in dict.fromkeys(worse) if not court.baseline.is_flaky(check.name, i)]
+    gone = [i for i in worse if result.state(i) == "absent"]
+    if gone and not result.timed_out:
+        raise Rejected("regressed", f"{_names(gone)} passed before and did not run now")
+    if check.is_test and _total(result) < _total(before) and not result.timed_out:
+        raise Rejected("regressed", f"{check.name} ran {_total(result)} tests, {_total(before)} before")
+    if result.timed_out:
+        hung = [i for i in worse if result.state(i) == "failed"]
+        raise Rejected("regressed", f"{check.name} was ended after {check.timeout:.0f} s, in {_names(hung) or 'no test'}")
+    return _chance(court, check, worse, result, prepared) if worse else ()
+
+
+def _was_hidden(test_id: str, before: CheckResult) -> bool:
+    """Whether an id could not be seen on the base, because its module was not collected or nothing was."""
+    return test_id.partition("::")[0] in before.failed or any(i.endswith("::startup") for i in before.failed)
+
+
+def _chance(
+    court: Court, check: Check, worse: Sequence[str], result: CheckResult, prepared: Prepared
+) -> tuple[GuardFinding, ...]:
+    again = [
+        court.trees.run(check, prepared, only=only(worse), again=True)
+        for _ in range(court.reruns if check.is_test else 0)
+    ]
+    for test_id in worse:
+        if not again or any(r.state(test_id) != "passed" for r in again):
+            failure = result.failure(test_id)
+            said = f": {failure.message}" if failure and failure.message else f" ({result.state(test_id)})"
+            raise Rejected(
+                "regressed", f"{_names(worse)} passed before{said}" if check.is_test else f"new: {_names(worse)}"
+            )
+    detail = f"red once and green in {len(again)} fresh runs, in a run of the patched tree"
+    return tuple(
+        GuardFinding("flaky", "review", i.partition("::")[0], None, f"{i}: {detail}", "look at the test") for i in worse
+    )
+
+
+def _total(result: CheckResult) -> int:
+    return len(result.passed) + len(result.failed) + len(result.skipped)
+
+
+def _names(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+    return ", ".join(ids[:_SHOWN]) + more
+
+
+def judge_union(court: Court, tree: str) -> tuple[tuple[CheckResult, ...], str]:
+    """Run every check on `tree` as it would be delivered: the results, and why it is worse than the base ("" = it is not)."""
+    prepared = court.trees.fresh(tree, court.checks, "union")
+    results, why = [], ""
+    try:
+        for check in court.checks:
+            result = court.trees.run(check, prepared)
+            results.append(result)
+            try:
+                compare(court, check, result, prepared)
+            except Rejected as no:
+                why = why or f"{no.status}: {no.reason}"
+    finally:
+        court.trees.discard(prepared)
+    return tuple(results), why
+
+
+__all__ = ["Court", "judge", "judge_union"]
