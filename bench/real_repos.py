@@ -206,7 +206,7 @@ def examine(checkout: Path, folder: Path, tool: Sequence[str], python: str, seed
     before = fingerprint(repo.top)
     started = time.monotonic()
     ended = proc.run(
-        [*tool, "fix-checks", "tests", "lint", "--last-green", planted.base, "--json"],
+        [*tool, "fix-checks", "tests", "ruff", "--last-green", planted.base, "--json"],
         cwd=repo.top,
         env=repo.env(),
         timeout=1800,

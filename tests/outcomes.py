@@ -148,3 +148,71 @@ OUTCOMES: dict[str, Outcome] = {
         unpriced_tokens=6700,
     ),
 }
+
+#: Token shapes and a value from the environment; none may be in any report. Built from parts, so that no scanner takes this file for a leak.
+CANARIES = ("ghp_" + "A1b2" * 9, "sk-ant-" + "x9Y8" * 8, "AKIA" + "ABCD1234" * 2, "hunter2-of-the-environment")
+SPLIT = CANARIES[0][:10] + "\u200b" + CANARIES[0][10:]  # whole again once what is invisible has been removed
+HOSTILE = "\x1b[31m<script>alert(1)</script>\x00\x9b2J ]]> & | `x` ``` \u202e @everyone\r\n::error::owned \udcff \ufffe"
+
+
+def hostile() -> Outcome:
+    """Every text that can come from a repository is an attack and carries a secret."""
+    bad = HOSTILE + " ".join((*CANARIES, SPLIT))
+    failed = (
+        failure(test_id=bad, message=bad, detail=bad * 40),
+        failure(1, detail=f"\n::set-output name=x::y\n{bad}"),
+        *(failure(i) for i in range(2, 40)),
+    )
+    found = GuardFinding(bad, "review", bad, 3, bad, bad)
+    made = replace(
+        REVERTED,
+        task=task(bad, bad, failed),
+        status="still_failing",
+        reason=bad,
+        origin=Origin(bad, bad, bad, (bad, bad)),
+        review=(found,),
+        attempts=(
+            replace(
+                attempt(),
+                session=bad,
+                executor=bad,
+                model=bad,
+                reason=bad,
+                guards=(found,),
+                checks=(replace(BEFORE[0], command=bad),),
+            ),
+        ),
+    )
+    check = replace(BEFORE[0], name=bad, command=bad, failed=(bad,), trouble=bad)
+    whole = outcome(
+        "partly_fixed",
+        1,
+        bad,
+        made,
+        replace(made, status="fixed"),
+        replace(made, status="flaky"),
+        replace(made, status="attributed"),
+    )
+    return replace(
+        whole,
+        run=bad,
+        command=bad,
+        branch=bad,
+        before=(check,),
+        after=(check,),
+        notes=(bad,),
+        limits={bad: 1.0, "usd": float("inf")},
+    )
+
+
+def huge() -> Outcome:
+    """5,000 failures: 50 tasks with long tracebacks, and one that has half of them."""
+    many = [
+        replace(
+            OPEN,
+            task=task(f"T{n}", f"task {n}", tuple(failure(n * 50 + i, detail=f"{TRACE}\n" * 40) for i in range(50))),
+        )
+        for n in range(50)
+    ]
+    one = replace(OPEN, task=task("T50", "all at once", tuple(failure(i, detail=TRACE) for i in range(2500))))
+    return outcome("partly_fixed", 1, "much remains", *many, one)

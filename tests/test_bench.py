@@ -130,7 +130,7 @@ def test_whatever_changes_in_a_checkout_is_seen(tmp_path: Path) -> None:
 FAKE = """
 import json, subprocess, sys
 git = lambda *a: subprocess.run(["git", *a], check=True, capture_output=True, text=True).stdout.strip()
-assert sys.argv[2:5] == ["fix-checks", "tests", "lint"] and sys.argv[5] == "--last-green", sys.argv
+assert sys.argv[2:5] == ["fix-checks", "tests", "ruff"] and sys.argv[5] == "--last-green", sys.argv
 if sys.argv[1] == "silent":
     sys.exit("cannot")
 head = None

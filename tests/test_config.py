@@ -321,7 +321,7 @@ def test_bad_files_get_one_clear_line(name: str) -> None:
         (b"[tool.zwarm_ci]\nloop.turns = 1", "unknown table [tool.zwarm_ci] (did you mean [tool.zwarm-ci]?)"),
         (b"[tool]\nzwarm-ci = 3", "pyproject.toml [tool.zwarm-ci]: must be a table"),
         (b"[tool.zwarm-ci]\nx = 1", "pyproject.toml [tool.zwarm-ci]: unknown key x"),
-        (b"[tool.black\n", "pyproject.toml line 1 column 11: Expected"),
+        (b"[tool.black\n", "pyproject.toml line 1 column 12: Expected"),
     ],
 )
 def test_bad_pyproject(project: bytes, said: str) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import pwd
 import re
 import shutil
 import zipfile
@@ -10,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_layers import LEVELS
+from zwarm_ci import settings
+from zwarm_ci.errors import ConfigError
 from zwarm_ci.git import Git
 from zwarm_ci.proc import run
 
@@ -62,6 +66,25 @@ def test_two_commands_open_the_readme() -> None:
     assert any("python3 -m venv .uv && .uv/bin/pip install uv && .uv/bin/uv run zwarm-ci demo" in line for line in top)
 
 
+def test_the_readmes_settings_are_accepted() -> None:
+    (excerpt,) = re.findall(
+        r"^```toml\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    files = {".zwarm/config.toml": excerpt.encode()}
+    found = settings.load(files.get, "README", None, ())
+    assert [c.name for c in found.checks] == ["tests", "lint"]
+    with pytest.raises(ConfigError) as caught:
+        settings.load({".zwarm/config.toml": excerpt.replace("burn_in", "burnin").encode()}.get, "README", None, ())
+    assert "verify.burn_in" in caught.value.line
+
+
+def test_the_contributors_page_draws_the_rooms_as_the_test_holds_them() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    drawn = re.search(r"^    errors .*?(?=\n\n)", text, re.MULTILINE | re.DOTALL)
+    assert drawn
+    assert [level.split() for level in drawn.group(0).split("<")] == LEVELS[1:-1]
+
+
 def test_ci_ends_with_the_readmes_test_command() -> None:
     script = ROOT / ".ci/run"
     lines = commands(script.read_text(encoding="utf-8"))
@@ -75,7 +98,11 @@ def test_ci_ends_with_the_readmes_test_command() -> None:
 @pytest.mark.parametrize("name", FORBIDDEN)
 def test_no_file_names(name: str) -> None:
     pattern = re.compile(FORBIDDEN[name], re.IGNORECASE)
-    here = [re.escape(str(place)) + r"\b" for place in (ROOT, Path.home()) if len(place.parts) > 2]
+    here = [
+        re.escape(str(place)) + r"\b"
+        for place in (ROOT, Path(pwd.getpwuid(os.getuid()).pw_dir))
+        if len(place.parts) > 2
+    ]
     patterns = [pattern, *map(re.compile, here)]
     for path in tracked():
         text = (ROOT / path).read_bytes().decode("utf-8", "replace")

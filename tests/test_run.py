@@ -115,7 +115,7 @@ def test_apply_also_edits_the_working_tree(repo: Repo) -> None:
     said = zwarm("fix-tests", "--apply", cwd=repo.path)
     assert said.code == 0, said.err
     assert "cents - cents" in (repo.path / "shop.py").read_text()
-    assert repo.git("status", "--porcelain", "--untracked-files=no") == "M shop.py"
+    assert repo.git("status", "--porcelain", "--untracked-files=no") == " M shop.py"
 
 
 def test_a_missing_ignored_file_is_the_environments_fault_and_is_named(repo: Repo) -> None:

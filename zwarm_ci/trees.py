@@ -9,7 +9,7 @@ import contextlib
 import itertools
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -116,6 +116,22 @@ class Trees:
         if result.timed_out and timeout < check.timeout:
             raise LimitError(f"the time limit of the run ended {check.name!r} after {result.seconds:.0f} s")
         return self._keep_log(result, check)
+
+    @contextlib.contextmanager
+    def lazily(self, tree: str, checks: Sequence[Check], label: str) -> Iterator[Callable[[], Prepared]]:
+        """A clean worktree that is made when it is first asked for, and freed at the end."""
+        made: list[Prepared] = []
+
+        def prepared() -> Prepared:
+            if not made:
+                made.append(self.fresh(tree, checks, label))
+            return made[0]
+
+        try:
+            yield prepared
+        finally:
+            for one in made:
+                self.discard(one)
 
     def known(self, tree: str, check: Check) -> CheckResult | None:
         """The result of the whole check on this content, if it was ever run."""

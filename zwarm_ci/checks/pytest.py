@@ -278,16 +278,11 @@ class _Result:
 
     def _failed_as_a_whole(self) -> None:
         test_id = f"{self.check.name}::exit"
-        words = next(
-            (
-                line
-                for line in reversed(self.seen.text.splitlines())
-                if "fail" in line.lower() and self.seen.canary not in line
-            ),
-            "",
-        )
+        lines = [line for line in self.seen.text.splitlines() if not self.seen.canary or self.seen.canary not in line]
+        telling = [line for line in lines if re.match(r"(FAIL|ERROR|CRITICAL)\b", line)]  # pytest-cov and its like
+        words = telling[-1] if telling else ""
         message = one_line(words or "the run fails although no test explains it")
-        self.failed[test_id] = Failure(self.check.name, test_id, message, reduce_log(self.seen.text), shape="exit")
+        self.failed[test_id] = Failure(self.check.name, test_id, message, reduce_log("\n".join(lines)), shape="exit")
         self.states[test_id] = "failed"
 
     def parsed(self) -> Parsed:

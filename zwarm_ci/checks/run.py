@@ -177,6 +177,7 @@ def _in_venv(top: Path, name: str) -> bool:
 
 def _job(check: Check, command: str, tree: Path, *, env: Environment, scratch: Path, log_name: str = "") -> Job:
     words, settings = argv_of(command)
+    tree, scratch = tree.resolve(), scratch.resolve()  # what is handed to the child must not depend on its folder
     if words[0] in ("python", "python3") and env.python:
         words[0] = env.python
     token = secrets.token_hex(8)

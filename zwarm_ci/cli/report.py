@@ -46,10 +46,14 @@ def report(common: Common, run: str, *, in_browser: bool, compare: str | None, s
 
 def _folder(common: Common, run: str) -> Path:
     from zwarm_ci.cli.take import state_dir
+    from zwarm_ci.errors import UsageError
     from zwarm_ci.git import open_repository
     from zwarm_ci.take import find_run
 
-    return find_run(open_repository(common.directory).top / state_dir(common), run)
+    state = open_repository(common.directory).top / state_dir(common)
+    if run == "latest" and not (state / "runs" / "latest").exists():
+        raise UsageError("no run has ended here yet", remedy="zwarm-ci fix-checks makes one")
+    return find_run(state, run)
 
 
 def _text(folder: Path) -> str:

@@ -22,6 +22,7 @@ from zwarm_ci.task import TEST_KINDS, Check, Failure, Origin, Task
 from zwarm_ci.verdict import CheckResult, Method
 
 _HEARTBEAT = 20.0  # seconds; a running suite says that it runs, so that only our own hang counts as silence
+_HUNG = 20.0  # seconds for ids that hang on the base: nothing says how long they take where they do not
 _SYMBOLIC = frozenset(
     "AttributeError ImportError IndentationError ModuleNotFoundError NameError SyntaxError TypeError UnboundLocalError".split()
 )
@@ -164,24 +165,29 @@ class Lab:
     def baseline(self) -> CheckResult:
         """The targets on the base, run here: what red looks like."""
         if self._baseline is None:
-            limit = 30.0 if any(_hung(f) for f in self.subject.task.failures) else 0.0
+            limit = _HUNG if any(_hung(f) for f in self.subject.task.failures) else 0.0
             self._baseline = self.run(self.base_tree, self.targets, why="the failing ids on the base", limit=limit)
         return self._baseline
 
     def answer(self, tree: str, *, why: str, again: bool = False) -> Answer:
         """What the targets say of `tree`."""
         before = self.baseline()
-        limit = max(10.0, 8 * before.seconds)  # a hang in an old tree must not cost the check's whole limit
+        # A hang in some tree must not cost the check's whole limit.
+        limit = _HUNG if before.timed_out else max(10.0, 8 * before.seconds)
         return read(self.run(tree, self.targets, why=why, again=again, limit=limit), before, self.subject)
 
     def newly_red(self, tree: str) -> list[str]:
-        """Ids that pass on the base and fail, or are gone, on `tree`; the whole check runs there once, what differs twice."""
-        before = self.run(self.base_tree, why="the whole check on the base")
+        """Ids that pass on the base and fail, or are gone, on `tree`; the whole check runs on each once, what differs twice."""
         after = self.run(tree, why="the whole check on the result")
         if after.trouble:
             return [after.trouble]
-        lost = [i for i in before.passed if after.state(i) in {"failed", "absent"}]
-        if self.subject.check.kind not in TEST_KINDS:
+        if self.baseline().timed_out:  # the whole check would hang on the base: ask it for what is red on the result
+            before = self.run(self.base_tree, after.failed, why="on the base what is red on the result") if after.failed else after
+        else:
+            before = self.run(self.base_tree, why="the whole check on the base")
+        if self.subject.check.kind in TEST_KINDS:
+            lost = [i for i in before.passed if after.state(i) in {"failed", "absent"}]
+        else:
             lost = [i for i in after.failed if before.state(i) != "failed"]
         if not lost:
             return []

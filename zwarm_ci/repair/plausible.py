@@ -173,7 +173,10 @@ def _told(lab: Lab, patch: _Patch) -> str:
     before = lab.repo.read(lab.subject.base, edit.path) or b""
     number = before.count(b"\n", 0, edit.start)
     from_ = max(before.rfind(b"\n", 0, edit.start) + 1, edit.start - _SHOWN)
-    old, new = (_cut(text[from_ : end + _SHOWN]) for text, end in ((before, edit.end), (edit.applied(before), edit.start + len(edit.text.encode()))))
+    old, new = (
+        _cut(text[from_ : end + _SHOWN])
+        for text, end in ((before, edit.end), (edit.applied(before), edit.start + len(edit.text.encode())))
+    )
     return f"{edit.path}:{number + 1} `{old}` → `{new}`"
 
 

@@ -18,8 +18,10 @@ def minimal(items: Sequence[T], works: Callable[[Sequence[T]], bool]) -> list[T]
     Where it is not, the set that comes back still works and still loses that with each single item, though smaller ones may exist.
     """
     order = {id(item): number for number, item in enumerate(items)}
-    if works([]) or works(items[:1]):  # what is preferred most is mostly it, and then nothing else need be asked
-        return [] if works([]) else list(items[:1])
+    if works([]):
+        return []
+    if works(items[:1]):  # what is preferred most is mostly it, and then nothing else need be asked
+        return list(items[:1])
     found = _explain([], changed=False, left=list(items), works=works)
     return sorted(_without_idle(found, works), key=lambda item: order[id(item)])
 

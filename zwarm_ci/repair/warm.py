@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -63,14 +64,26 @@ def trace(lab: Lab, seconds: float) -> Spectrum | None:
 
 
 def _is_unittest(check: Check) -> bool:
-    return "zwarm_ci_unittest" in check.run or "-m unittest" in check.run
+    argv, _ = argv_of(check.run)
+    return check.kind == "junit" and argv[1:3] == ["-m", "unittest"]
 
 
 def _how(check: Check, cwd: Path) -> dict[str, object]:
     """The runner, its options without the paths (the targets' files are named instead), and whether the folder is importable."""
     argv, _ = argv_of(check.run)
     if _is_unittest(check):
-        return {"runner": "unittest", "options": [], "cwd_on_path": True}
+        return {"runner": "unittest", "discover": _discovery(argv), "cwd_on_path": True}
     at = next((n for n, part in enumerate(argv) if Path(part).name in {"pytest", "py.test"}), len(argv))
     options = [part for part in argv[at + 1 :] if not (cwd / part.partition("::")[0]).exists()]
     return {"runner": "pytest", "options": options, "cwd_on_path": "-m" in argv[:at]}
+
+
+def _discovery(argv: list[str]) -> dict[str, str]:
+    """Discovery options of unittest, by the names of `TestLoader.discover`."""
+    found = {"start_dir": "."}
+    names = {"-s": "start_dir", "--start-directory": "start_dir", "-p": "pattern", "--pattern": "pattern", "-t": "top_level_dir",
+             "--top-level-directory": "top_level_dir"}  # fmt: skip
+    for option, value in pairwise(argv):
+        if option in names:
+            found[names[option]] = value
+    return found

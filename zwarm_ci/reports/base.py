@@ -6,6 +6,8 @@ tests/conformance/report.py.
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Protocol, TypeVar
@@ -18,6 +20,8 @@ from zwarm_ci.verdict import SOLVED, Attempt, CheckResult, GuardFinding, Outcome
 
 T = TypeVar("T")
 DETAIL = 4000  # characters of one failure's traceback that leave
+REASON = 1000  # characters of a reason
+_BREAKS = re.compile(r"[\n\t\u2028\u2029]+")
 DETAILED = 20  # failures of one task that keep a traceback; the others keep their message
 SYMBOLS: dict[Status, str] = {"fixed": "✓", "already_green": "✓", "flaky": "~", "attributed": "→"}
 METHODS = {
@@ -41,30 +45,40 @@ class Report(Protocol):
 
 
 def cleaned(outcome: Outcome) -> Outcome:
-    """The outcome with every string of it redacted and made printable, and tracebacks bounded; cleaning twice changes nothing."""
+    """The outcome with every string of it redacted, printable and, but for tracebacks, one line; twice changes nothing."""
     mask = redactor()
 
+    @functools.cache  # names and messages repeat thousands of times
     def clean(text: str) -> str:
-        return mask(plain(mask(text)))  # again after what is invisible has gone: it may have split a token
+        masked = mask(text)
+        shown = plain(masked)
+        return masked if shown == masked else mask(shown)  # what is invisible may have split a token
 
     short = replace(outcome, tasks=tuple(_with_failures(t, _few_details) for t in outcome.tasks))  # before, for speed
     found = _mapped(short, clean)
-    return replace(
-        found, tasks=tuple(_with_failures(t, _bounded) for t in found.tasks)
-    )  # after, so that no token is cut in two
+    tasks = tuple(_with_failures(t, _bounded) for t in found.tasks)  # after, so that no token is cut in two
+    return replace(found, reason=one_line(found.reason, REASON), tasks=tuple(_short(t) for t in tasks))
 
 
 def _mapped(value: T, clean: Callable[[str], str]) -> T:
     changed: Any = value
     if isinstance(value, str):
-        changed = clean(value)
+        changed = _BREAKS.sub(" ", clean(value))
     elif isinstance(value, tuple):
         changed = tuple(_mapped(v, clean) for v in value)
     elif isinstance(value, dict):
-        changed = {clean(k): _mapped(v, clean) for k, v in value.items()}
+        changed = {_mapped(k, clean): _mapped(v, clean) for k, v in value.items()}
     elif is_dataclass(value) and not isinstance(value, type):
         changed = replace(value, **{f.name: _mapped(getattr(value, f.name), clean) for f in fields(value)})
+        if isinstance(value, Failure):
+            changed = replace(changed, detail=clean(value.detail))
     return changed  # type: ignore[no-any-return] # same type, other strings
+
+
+def _short(outcome: TaskOutcome) -> TaskOutcome:
+    task = replace(outcome.task, title=one_line(outcome.task.title), text="")
+    attempts = tuple(replace(a, reason=one_line(a.reason, REASON)) for a in outcome.attempts)
+    return replace(outcome, task=task, reason=one_line(outcome.reason, REASON), attempts=attempts)
 
 
 def _with_failures(outcome: TaskOutcome, change: Callable[[int, Failure], Failure]) -> TaskOutcome:
@@ -194,9 +208,10 @@ def cost(outcome: Outcome) -> str:
 def seconds(value: float) -> str:
     """`3.2 s`, `4 min 05 s`."""
     value = round(value, 3)  # as outcome.json has it
-    if value < 60:
+    if round(value, 1) < 60:
         return f"{value:.1f} s"
-    return f"{int(value) // 60} min {int(value) % 60:02d} s"
+    whole = round(value)
+    return f"{whole // 60} min {whole % 60:02d} s"
 
 
 def time_spent(outcome: Outcome) -> str:

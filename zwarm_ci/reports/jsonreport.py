@@ -51,7 +51,7 @@ def document(outcome: Outcome) -> dict[str, Any]:
         "head": outcome.head,
         "status": outcome.status,
         "exit_code": outcome.exit_code,
-        "reason": one_line(outcome.reason, 1000),
+        "reason": outcome.reason,
         "checks": {"before": [_check(c) for c in outcome.before], "after": [_check(c) for c in outcome.after]},
         "tasks": [_task(t) for t in outcome.tasks],
         "usage": _usage(outcome.usage),
@@ -73,13 +73,13 @@ def _task(outcome: TaskOutcome) -> dict[str, Any]:
     origin = outcome.origin
     return {
         "id": outcome.task.id,
-        "title": one_line(outcome.task.title),
+        "title": outcome.task.title,
         "fingerprint": outcome.task.fingerprint,
         "check": outcome.task.check,
         "failures": list(outcome.task.targets),
         "errors": [_error(f) for f in outcome.task.failures],
         "status": outcome.status,
-        "reason": one_line(outcome.reason, 1000),
+        "reason": outcome.reason,
         "method": outcome.method,
         "origin": origin
         and {
@@ -113,7 +113,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "provider_cost_usd": _number(attempt.provider_cost_usd),
         "seconds": {"executor": _seconds(attempt.executor_seconds), "verify": _seconds(attempt.verify_seconds)},
         "verdict": attempt.verdict,
-        "reason": one_line(attempt.reason, 1000),
+        "reason": attempt.reason,
         "denials": attempt.denials,
         "guards": [_finding(f) for f in attempt.guards],
         "checks": [_check(c) for c in attempt.checks],
@@ -197,7 +197,7 @@ def outcome_of(found: Mapping[str, Any]) -> Outcome:
         unpriced_tokens=_of(found, "unpriced_tokens", 0),
         seconds=Seconds(*(_float(spent, key) for key in ("wall", "executor", "verify", "checks"))),
         suite_runs=_of(found, "suite_runs", 0),
-        limits={k: float(v) for k, v in _table(found, "limits").items() if isinstance(v, int | float)},
+        limits={k: _limit(v) for k, v in _table(found, "limits").items() if v is None or isinstance(v, int | float)},
         notes=_strings(found, "notes"),
     )
 
@@ -299,6 +299,10 @@ def _table(found: Mapping[str, Any], key: str) -> dict[str, Any]:
 def _float(found: Mapping[str, Any], key: str) -> float:
     value = found.get(key)
     return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _limit(value: float | None) -> float:
+    return math.inf if value is None else float(value)
 
 
 def _dicts(found: Mapping[str, Any], key: str) -> list[dict[str, Any]]:

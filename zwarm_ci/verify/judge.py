@@ -7,7 +7,7 @@ the oracle; the tree to be delivered runs too where it differs. Whoever made the
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from zwarm_ci.baseline import Baseline, only
@@ -96,21 +96,18 @@ def _refuse(findings: Sequence[GuardFinding]) -> None:
 def _try(court: Court, task: Task, tree: str, runs: list[CheckResult]) -> tuple[GuardFinding, ...]:
     """Targets, burn-in and everything else on one tree; what is seen but not refused comes back as findings."""
     trees = court.trees
-    prepared = trees.fresh(tree, court.checks, "verify")
     found: tuple[GuardFinding, ...] = ()
-    try:
+    with trees.lazily(tree, court.checks, "verify") as prepared:
         own = court.check(task.check)
         if own.is_test:
-            _targets(court, own, task, prepared)
+            _targets(court, own, task, prepared())
         ordered = [own, *(c for c in court.checks if c.name != own.name)]
         for check in ordered:
-            result = trees.run(check, prepared)
+            result = trees.known(tree, check) or trees.run(check, prepared())
             runs.append(result)
             if check is own:
-                _must_pass(result, task.targets, check)
+                _must_pass(result, task.targets, check, cut=court.baseline.result(check.name).timed_out)
             found += compare(court, check, result, prepared)
-    finally:
-        trees.discard(prepared)
     return found
 
 
@@ -121,25 +118,24 @@ def _targets(court: Court, check: Check, task: Task, prepared: Prepared) -> None
         _must_pass(result, task.targets, check)
 
 
-def _must_pass(result: CheckResult, targets: Sequence[str], check: Check) -> None:
+def _must_pass(result: CheckResult, targets: Sequence[str], check: Check, *, cut: bool = False) -> None:
+    """Every target is green; `cut`: the base's own run is ended by the time limit, so that ids may be missing from a whole run."""
     if result.trouble:
         raise Rejected("unverifiable", result.trouble)
-    red = (
-        [t for t in targets if result.state(t) != "passed"]
-        if check.is_test
-        else [t for t in targets if result.state(t) == "failed"]
-    )
-    if red:
+    good = {"passed", "absent"} if cut or not check.is_test else {"passed"}
+    if red := [t for t in targets if result.state(t) not in good]:
         failure = result.failure(red[0])
         said = f": {failure.message}" if failure and failure.message else f" ({result.state(red[0])})"
         raise Rejected("still_failing", f"{_names(red)} still red{said}")
-    if result.timed_out:
+    if result.timed_out and not cut:
         raise Rejected("still_failing", f"{check.name} was ended after {check.timeout:.0f} s")
-    if result.canary is False:
+    if result.canary is False and not cut:
         raise Rejected("unverifiable", f"runner: the test that must fail was not seen failing by {check.name}")
 
 
-def compare(court: Court, check: Check, result: CheckResult, prepared: Prepared) -> tuple[GuardFinding, ...]:
+def compare(
+    court: Court, check: Check, result: CheckResult, prepared: Callable[[], Prepared]
+) -> tuple[GuardFinding, ...]:
     """Hold a whole run against the base's: nothing that passed may fail or vanish, the count is not lower.
 
     An id that fails now and passes when run again is chance, and goes to review.
@@ -154,36 +150,49 @@ def compare(court: Court, check: Check, result: CheckResult, prepared: Prepared)
         raise Rejected("unverifiable", result.trouble)
     if before.canary and result.canary is False and not result.timed_out:
         raise Rejected("unverifiable", f"runner: the test that must fail was not seen failing by {check.name}")
-    was_red = set(before.failed)
-    if check.is_test:
-        worse = [i for i in before.passed if result.state(i) != "passed"]
-        worse += [
-            i for i in result.failed if i not in was_red and i not in before.passed and not _was_hidden(i, before)
-        ]
-    else:
-        worse = [i for i in result.failed if i not in was_red]
-    worse = [i for i in dict.fromkeys(worse) if not court.baseline.is_flaky(check.name, i)]
+    worse = [i for i in _worse(check, before, result) if not court.baseline.is_flaky(check.name, i)]
     gone = [i for i in worse if result.state(i) == "absent"]
-    if gone and not result.timed_out:
-        raise Rejected("regressed", f"{_names(gone)} passed before and did not run now")
-    if check.is_test and _total(result) < _total(before) and not result.timed_out:
-        raise Rejected("regressed", f"{check.name} ran {_total(result)} tests, {_total(before)} before")
     if result.timed_out:
-        hung = [i for i in worse if result.state(i) == "failed"]
-        raise Rejected("regressed", f"{check.name} was ended after {check.timeout:.0f} s, in {_names(hung) or 'no test'}")
+        # Where the base is ended by the limit too, what never ran tells nothing; a new hang has an id that is red now.
+        worse = [i for i in worse if i not in gone] if before.timed_out else worse
+        if worse or not before.timed_out:
+            raise Rejected(
+                "regressed",
+                f"{check.name} was ended after {check.timeout:.0f} s: {_names(worse) or 'no test had begun'}",
+            )
+        return ()
+    if gone:
+        raise Rejected("regressed", f"{_names(gone)} passed before and did not run now")
+    if check.is_test and _total(result) < _total(before):
+        raise Rejected("regressed", f"{check.name} ran {_total(result)} tests, {_total(before)} before")
     return _chance(court, check, worse, result, prepared) if worse else ()
+
+
+def _worse(check: Check, before: CheckResult, result: CheckResult) -> list[str]:
+    """Ids that are worse off than on the base, each once."""
+    was_red = set(before.failed)
+    new = [i for i in result.failed if i not in was_red]
+    if not check.is_test:
+        return list(dict.fromkeys(new))
+    known = set(before.passed)
+    lost = [i for i in before.passed if result.state(i) != "passed"]
+    return list(dict.fromkeys([*lost, *(i for i in new if i not in known and not _was_hidden(i, before))]))
 
 
 def _was_hidden(test_id: str, before: CheckResult) -> bool:
     """Whether an id could not be seen on the base, because its module was not collected or nothing was."""
-    return test_id.partition("::")[0] in before.failed or any(i.endswith("::startup") for i in before.failed)
+    return (
+        before.timed_out
+        or test_id.partition("::")[0] in before.failed
+        or any(i.endswith("::startup") for i in before.failed)
+    )
 
 
 def _chance(
-    court: Court, check: Check, worse: Sequence[str], result: CheckResult, prepared: Prepared
+    court: Court, check: Check, worse: Sequence[str], result: CheckResult, prepared: Callable[[], Prepared]
 ) -> tuple[GuardFinding, ...]:
     again = [
-        court.trees.run(check, prepared, only=only(worse), again=True)
+        court.trees.run(check, prepared(), only=only(worse), again=True)
         for _ in range(court.reruns if check.is_test else 0)
     ]
     for test_id in worse:
@@ -210,18 +219,15 @@ def _names(ids: Sequence[str]) -> str:
 
 def judge_union(court: Court, tree: str) -> tuple[tuple[CheckResult, ...], str]:
     """Run every check on `tree` as it would be delivered: the results, and why it is worse than the base ("" = it is not)."""
-    prepared = court.trees.fresh(tree, court.checks, "union")
     results, why = [], ""
-    try:
+    with court.trees.lazily(tree, court.checks, "union") as prepared:
         for check in court.checks:
-            result = court.trees.run(check, prepared)
+            result = court.trees.known(tree, check) or court.trees.run(check, prepared())
             results.append(result)
             try:
                 compare(court, check, result, prepared)
             except Rejected as no:
                 why = why or f"{no.status}: {no.reason}"
-    finally:
-        court.trees.discard(prepared)
     return tuple(results), why
 
 

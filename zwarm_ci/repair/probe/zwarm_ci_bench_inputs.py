@@ -1,9 +1,12 @@
-"""Do patches behave alike? Records what tests pass to the code under test, then calls it so, and a little otherwise, under each.
+"""Do edits behave alike? Records what tests pass to the code under test, then calls it so, and a little otherwise, with each.
 
 The calls may not write, delete, connect or start anything: an audit hook forbids it.
 """
 
+from __future__ import annotations
+
 import importlib
+import importlib.machinery
 import inspect
 import itertools
 import os
@@ -11,176 +14,172 @@ import pickle
 import re
 import signal
 import sys
+from types import FrameType
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
-from zwarm_ci_bench import edited, forked
+from zwarm_ci_bench_fork import forked
+from zwarm_ci_bench_try import Edit, edited
 
-CALLS = 40  # different recorded calls
-SECONDS_A_CALL = 0.5
-_FORBIDDEN = (
+CALLS = 40  # different calls of one function
+SECONDS = 0.5  # for one call
+Call = Tuple[str, str, str]  # module, function, pickled arguments in hex
+_FORBIDDEN = set(
     "os.remove os.rename os.rmdir os.mkdir os.link os.symlink os.chmod os.chown os.truncate os.utime os.system os.exec os.fork "
-    "os.posix_spawn os.kill subprocess.Popen socket.connect socket.bind socket.sendto shutil.rmtree shutil.move"
-).split()
+    "os.forkpty os.posix_spawn os.kill subprocess.Popen socket.connect socket.bind socket.sendto shutil.rmtree shutil.move".split()
+)
 
 
-class TooLong(BaseException):
-    """A call used up its time."""
+class TooLongError(BaseException):
+    """A call used up its time; no `except Exception` of the code under test holds it up."""
 
 
-def probe(bench, suite):
-    """Say for the first two patches that differ on which call, or that none do."""
-    recorded = forked(lambda: record(bench, suite), 20.0, 60.0)[0] or []
-    answers = [outcomes(bench, recorded, patch) for patch in bench.order["patches"]]
+def probe(order: Dict[str, Any], out: Callable[..., None], suite: Any) -> None:
+    """Say the first call that tells two of the edits apart, or that none does."""
+    recorded = forked(lambda: _record(order, suite), 20.0, 60.0)[0] or []
+    answers = [_answers(order, recorded, edit) for edit in order["patches"]]
     for (one, first), (two, second) in itertools.combinations(enumerate(answers), 2):
-        for call, a in first.items():
-            b = second.get(call)
-            if b is not None and a != b:
-                bench.out.say(type="differ", patches=[one, two], call=call, answers=[a, b])
+        for call, gave in first.items():
+            if second.get(call, gave) != gave:
+                out(type="differ", patches=[one, two], call=call, answers=[gave, second[call]])
                 return
-    bench.out.say(type="agree", calls=min([len(a) for a in answers] or [0]))
+    out(type="agree", calls=min(len(a) for a in answers))
 
 
-def record(bench, suite):
-    """Calls from test files into the code under test: [module, name, pickled arguments in hex]."""
-    root, tests = bench.root + os.sep, set(bench.order["tests"])
-    found, per_place = {}, {}
+def _record(order: Dict[str, Any], suite: Any) -> List[Call]:
+    """Calls from test files into the code under test, each once."""
+    root, tests = order["root"] + os.sep, set(order["tests"])
+    found: Dict[Call, None] = {}
+    counts: Dict[Any, int] = {}
 
-    def on_call(frame, event, _arg):
+    def on_call(frame: FrameType, event: str, _arg: Any) -> None:
         code, back = frame.f_code, frame.f_back
-        if event != "call" or back is None or not code.co_filename.startswith(root):
+        if event != "call" or back is None or code.co_name.startswith("<"):
             return
-        caller = back.f_code.co_filename
-        if code.co_filename[len(root) :] in tests or not (caller.startswith(root) and caller[len(root) :] in tests):
-            return
-        key = (code.co_filename, code.co_firstlineno)
-        if code.co_name.startswith("<") or per_place.get(key, 0) >= CALLS:
+        callee, caller = code.co_filename, back.f_code.co_filename
+        if (
+            not callee.startswith(root)
+            or callee[len(root) :] in tests
+            or caller[len(root) :] not in tests
+            or counts.get(code, 0) >= CALLS
+        ):
             return
         sys.setprofile(None)
-        try:
-            call = _pickled(frame)
-        finally:
-            sys.setprofile(on_call)
-        if call and str(call) not in found:
-            per_place[key] = per_place.get(key, 0) + 1
-            found[str(call)] = call
+        call = _pickled(frame)
+        if call is not None and call not in found:
+            found[call] = None
+            counts[code] = counts.get(code, 0) + 1
+        sys.setprofile(on_call)
 
     sys.setprofile(on_call)
-    for item in suite.targets + suite.others[: bench.order["near"]]:
+    for item in [*suite.targets, *suite.others[: order["near"]]]:
         suite.run(item)
     sys.setprofile(None)
-    return list(found.values())
+    return list(found)
 
 
-def _pickled(frame):
-    names = inspect.getargvalues(frame)
-    values = [names.locals[a] for a in names.args]
-    values += list(names.locals[names.varargs]) if names.varargs else []
-    kwargs = {k: names.locals[k] for k in _keyword_only(frame.f_code)}
-    kwargs.update(names.locals[names.keywords] if names.keywords else {})
+def _pickled(frame: FrameType) -> Optional[Call]:
+    code, given = frame.f_code, inspect.getargvalues(frame)
+    values = [given.locals[name] for name in code.co_varnames[: code.co_argcount]]
+    values += given.locals[given.varargs] if given.varargs else []
+    kwargs = {
+        k: given.locals[k] for k in code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    }
+    kwargs.update(given.locals[given.keywords] if given.keywords else {})
     try:
-        return [frame.f_globals["__name__"], frame.f_code.co_name, pickle.dumps((values, kwargs)).hex()]
-    except Exception:
+        return frame.f_globals["__name__"], code.co_name, pickle.dumps((values, kwargs)).hex()
+    except Exception:  # anything may refuse to be pickled, in any way; it is not recorded then
         return None
 
 
-def _keyword_only(code):
-    return code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
-
-
-def outcomes(bench, recorded, patch):
-    """{call: what it gave} under one patch; calls that do not give the same twice are left out."""
-    runs = [forked(lambda: _called(bench, recorded, patch), 10.0, 30.0)[0] or {} for _ in range(2)]
+def _answers(order: Dict[str, Any], recorded: List[Call], edit: Edit) -> Dict[str, str]:
+    """What each call gives with one edit; calls that do not give the same twice are left out."""
+    runs = [forked(lambda: _called(order, recorded, edit), 10.0, 30.0)[0] or {} for _ in range(2)]
     return {call: gave for call, gave in runs[0].items() if runs[1].get(call) == gave}
 
 
-def _called(bench, recorded, patch):
-    _install(bench, patch)
+def _called(order: Dict[str, Any], recorded: List[Call], edit: Edit) -> Dict[str, str]:
+    _install(order, edit)
     sys.addaudithook(_forbid)
     signal.signal(signal.SIGVTALRM, _too_long)
-    gave = {}
+    gave: Dict[str, str] = {}
     for module, name, pickled in recorded:
-        for variant in range(1 + _variants(pickled)):
-            told, what = _one(module, name, pickled, variant)
-            if told:
-                gave[told] = what
-    signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        for variant in itertools.count():
+            arguments = _arguments(pickled, variant)
+            if arguments is None:
+                break
+            function = _find(module, name, arguments[0])
+            if function is not None:
+                told = "{}.{}({})".format(module, name, _plain([*arguments[0], *arguments[1].items()])[1:-1])
+                gave[told] = _outcome(function, *arguments)
     return gave
 
 
-def _install(bench, patch):
-    """Forget the tree's modules; from now on the patched file is read with the edit in it."""
-    root = bench.root + os.sep
-    tests = set(bench.order["tests"])
+def _install(order: Dict[str, Any], edit: Edit) -> None:
+    """Forget the tree's modules; from now on the edited file is read with the edit in it."""
+    root, tests = order["root"] + os.sep, set(order["tests"])
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None) or ""
         if file.startswith(root) and file[len(root) :] not in tests:
             del sys.modules[name]
-    target = os.path.join(bench.root, patch["path"])
-    new = edited(target, patch)
-    loader = importlib.machinery.SourceFileLoader
-    plain = loader.get_data
-    loader.get_data = lambda self, path: new if path == target else plain(self, path)
+    target = os.path.join(order["root"], edit["path"])
+    new = edited(target, edit)
+    plain = importlib.machinery.SourceFileLoader.get_data
+
+    def get_data(self: importlib.machinery.SourceFileLoader, path: str) -> bytes:
+        return new if path == target else plain(self, path)
+
+    setattr(importlib.machinery.SourceFileLoader, "get_data", get_data)  # noqa: B010 - a plain assignment is no method to mypy
 
 
-def _variants(pickled):
+def _arguments(pickled: str, variant: int) -> Optional[Tuple[List[Any], Dict[str, Any]]]:
+    """Fresh arguments: as recorded, or with one of them changed a little; None = there is no such variant."""
     try:
         values, kwargs = pickle.loads(bytes.fromhex(pickled))
-    except Exception:
-        return 0
-    return len(list(_mutations(values, kwargs)))
+    except Exception:  # with the edit its class may be gone, or its __setstate__ may raise whatever it likes
+        return None
+    return next(itertools.islice(itertools.chain([(values, kwargs)], _mutations(values, kwargs)), variant, None), None)
 
 
-def _one(module, name, pickled, variant):
-    try:
-        values, kwargs = pickle.loads(bytes.fromhex(pickled))
-        if variant:
-            values, kwargs = next(itertools.islice(_mutations(values, kwargs), variant - 1, None))
-        function = _find(module, name, values)
-        told = "%s.%s(%s)" % (module, name, _plain([*values, *sorted(kwargs.items())])[1:-1])
-    except Exception:
-        return "", ""
-    if function is None:
-        return "", ""
-    return told, _outcome(function, values, kwargs)
-
-
-def _outcome(function, values, kwargs):
-    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS_A_CALL)
+def _outcome(function: Callable[..., Any], values: List[Any], kwargs: Dict[str, Any]) -> str:
+    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
     try:
         value = function(*values, **kwargs)
         if inspect.isgenerator(value):
             value = list(itertools.islice(value, 50))
         return _plain([value, values])
-    except TooLong:
+    except TooLongError:
         return "does not end"
-    except BaseException as error:
+    except BaseException as error:  # whatever it raises is its answer
         return "raises " + type(error).__name__
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
 
-def _find(module, name, values):
-    there = importlib.import_module(module)
-    if callable(getattr(there, name, None)):
-        return getattr(there, name)
-    if values and (isinstance(values[0], type) or type(values[0]).__module__ == module):
+def _find(module: str, name: str, values: List[Any]) -> Optional[Callable[..., Any]]:
+    try:
+        there = importlib.import_module(module)
+    except Exception:  # importing runs code of the tree
+        return None
+    found = getattr(there, name, None)
+    if found is None and values:
         owner = values[0] if isinstance(values[0], type) else type(values[0])
-        method = inspect.getattr_static(owner, name, None)
-        method = getattr(method, "__func__", method)
-        return method if callable(method) else None
-    return None
+        found = inspect.getattr_static(owner, name, None)
+        found = getattr(found, "__func__", found)
+    return found if callable(found) else None
 
 
-def _mutations(values, kwargs):
+def _mutations(values: List[Any], kwargs: Dict[str, Any]) -> Iterator[Tuple[List[Any], Dict[str, Any]]]:
     for position, value in enumerate(values):
         for other in _near(value):
-            yield values[:position] + [other] + values[position + 1 :], kwargs
+            yield [*values[:position], other, *values[position + 1 :]], kwargs
     for key, value in kwargs.items():
         for other in _near(value):
             yield values, dict(kwargs, **{key: other})
 
 
-def _near(value):
-    if isinstance(value, bool):
+def _near(value: Any) -> List[Any]:
+    """Values close to one; a text that may be a path stays what it is."""
+    if type(value) is bool:
         return [not value]
     if type(value) is int:
         return [value + 1, value - 1]
@@ -193,16 +192,15 @@ def _near(value):
     return []
 
 
-def _plain(value):
+def _plain(value: Any) -> str:
     return re.sub(r"0x[0-9a-fA-F]+", "0x", repr(value))[:600]
 
 
-def _too_long(_signum, _frame):
-    raise TooLong
+def _too_long(_signum: int, _frame: Optional[FrameType]) -> None:
+    raise TooLongError
 
 
-def _forbid(event, args):
-    if event in _FORBIDDEN or (
-        event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-    ):
+def _forbid(event: str, args: Tuple[Any, ...]) -> None:
+    writing = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+    if event in _FORBIDDEN or (event == "open" and isinstance(args[2], int) and args[2] & writing):
         raise PermissionError(event)

@@ -1,99 +1,98 @@
 """Collects with pytest in this process and hands the items over, instead of running them."""
 
+from __future__ import annotations
+
 import os
 import sys
+from importlib.util import find_spec
+from typing import Any, Callable, Dict, List, Set, Tuple
 
 import pytest
 
 
 class Suite:
-    """The collected items: `targets` in their own order, `others` of the same files."""
+    """The collected items: `targets` in their own order, `others` of the same files.
 
-    def __init__(self, order, items, config, runner_files):
-        self.order, self.config, self.runner_files = order, config, runner_files
+    `runner_files` are files of the tree that pytest itself runs on, as plugins.
+    """
+
+    def __init__(self, order: Dict[str, Any], items: List[Any], config: Any, runner_files: List[str]) -> None:
+        self.runner_files = runner_files
+        self._config = config
+        self._names: Dict[Any, str] = {}
+        self.targets: List[Any] = []
+        self.others: List[Any] = []
         wanted = {_where(order, i): i for i in order["targets"]}
-        self.targets, self.others, self._names = [], [], {}
         for item in items:
             path = os.path.realpath(str(getattr(item, "path", None) or item.fspath))
             rest = item.nodeid.partition("::")[2]
-            name = wanted.get((path, rest)) or wanted.get((path, ""))
-            self._names[item] = name or _relative(order, path) + "::" + rest
-            (self.targets if name else self.others).append(item)
+            target = wanted.get((path, rest)) or wanted.get((path, ""))
+            self._names[item] = target or "{}::{}".format(os.path.relpath(path, os.path.realpath(order["cwd"])), rest)
+            (self.targets if target else self.others).append(item)
 
-    def name(self, item):
+    def name(self, item: Any) -> str:
+        """The item's id, for a target the one that was asked for."""
         return self._names[item]
 
-    def covered(self):
+    def covered(self) -> Set[str]:
         """The targets that at least one item stands for."""
         return {self._names[item] for item in self.targets}
 
-    def run(self, item):
+    def run(self, item: Any) -> bool:
         """Whether every phase of the test passed."""
-        seen = []
-        recorder = _Recorder(seen)
-        self.config.pluginmanager.register(recorder)
+        recorder = _Recorder()
+        self._config.pluginmanager.register(recorder)
         try:
-            self.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+            self._config.hook.pytest_runtest_protocol(item=item, nextitem=None)
         finally:
-            self.config.pluginmanager.unregister(recorder)
-        return bool(seen) and all(o == "passed" for o in seen)
+            self._config.pluginmanager.unregister(recorder)
+        return bool(recorder.outcomes) and set(recorder.outcomes) == {"passed"}
 
 
 class _Recorder:
-    def __init__(self, seen):
-        self.seen = seen
+    def __init__(self) -> None:
+        self.outcomes: List[str] = []
 
-    def pytest_runtest_logreport(self, report):
-        self.seen.append(report.outcome)
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        self.outcomes.append(report.outcome)
 
 
 class _Plugin:
-    def __init__(self, order, serve):
+    def __init__(self, order: Dict[str, Any], serve: Callable[[Suite], Any]) -> None:
         self.order, self.serve = order, serve
-        self.value = None
-        self.runner_files = []
+        self.value: Any = None
+        self.runner_files: List[str] = []
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_load_initial_conftests(self):
-        # What is loaded by now from the tree is a plugin that pytest itself runs on; an edit there can turn the tests off.
+    def pytest_load_initial_conftests(self) -> None:
+        # What is loaded by now from the tree is a plugin that pytest runs on: an edit there can turn every test off.
         root = self.order["root"] + os.sep
         files = [getattr(m, "__file__", None) or "" for m in list(sys.modules.values())]
         self.runner_files = sorted(f[len(root) :] for f in files if f.startswith(root))
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session):
+    def pytest_runtestloop(self, session: Any) -> bool:
         self.value = self.serve(Suite(self.order, session.items, session.config, self.runner_files))
         return True
 
 
-def collect(order, serve):
-    """Collect the targets' files (with `only_targets` just the targets) and return what `serve(suite)` returns."""
+def collect(order: Dict[str, Any], serve: Callable[[Suite], Any]) -> Any:
+    """Collect the targets' files and return what `serve(suite)` returns; None where it never came to that."""
     plugin = _Plugin(order, serve)
     files = list(dict.fromkeys(_where(order, i)[0] for i in order["targets"]))
-    extra = ["-p", "no:cacheprovider", "--continue-on-collection-errors"]
-    if _has("xdist"):
-        extra += ["-n0"]
-    if _has("pytest_cov"):
-        extra += ["--no-cov"]
-    pytest.main([*order["options"], *extra, *files], plugins=[plugin])
+    quiet = ["-p", "no:cacheprovider", "--continue-on-collection-errors"]
+    # In this process, whatever the settings say, and without a measurement that would trace for itself.
+    quiet += ["-n0"] if find_spec("xdist") else []
+    quiet += ["--no-cov"] if find_spec("pytest_cov") else []
+    pytest.main([*order["options"], *quiet, *files], plugins=[plugin])
     return plugin.value
 
 
-def _has(name):
-    from importlib.util import find_spec
-
-    return find_spec(name) is not None
-
-
-def _where(order, test_id):
-    """(real path of the file, the rest of the id); ids are relative to pytest's root, which is `cwd` or above it."""
+def _where(order: Dict[str, Any], test_id: str) -> Tuple[str, str]:
+    """(real path of the file, the rest of the id); ids are relative to pytest's root, which is the working folder or above it."""
     name, _, rest = test_id.partition("::")
     for folder in (order["cwd"], order["root"]):
         path = os.path.join(folder, name)
         if os.path.exists(path):
             return os.path.realpath(path), rest
     return os.path.realpath(os.path.join(order["cwd"], name)), rest
-
-
-def _relative(order, path):
-    return os.path.relpath(path, os.path.realpath(order["cwd"]))
