@@ -159,7 +159,7 @@ def hostile() -> Outcome:
     """Every text that can come from a repository is an attack and carries a secret."""
     bad = HOSTILE + " ".join((*CANARIES, SPLIT))
     failed = (
-        failure(test_id=bad, message=bad, detail=bad * 40),
+        failure(test_id=bad, message=bad, detail=bad * 80),
         failure(1, detail=f"\n::set-output name=x::y\n{bad}"),
         *(failure(i) for i in range(2, 40)),
     )

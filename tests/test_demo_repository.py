@@ -11,7 +11,7 @@ from zwarm_ci.errors import CommandError
 from zwarm_ci.git import Git
 from zwarm_ci.proc import run
 
-HEAD = "c41d8ffe5573ec53142a3685355f7124b6f7c247"
+HEAD = "0f0b668c11ef409201d4e0b4645ae3aa4ce1f4b2"
 LAST_COMMIT = {
     "tests/test_catalog.py::test_pasted_codes_are_found",
     "tests/test_orders.py::test_codes_may_be_pasted_from_a_mail",

@@ -17,6 +17,7 @@ LEVELS = [
     for level in """
     __init__
     errors scrub files
+    streams
     task proc protected
     verdict pricing git
     config
@@ -28,7 +29,7 @@ LEVELS = [
     executors verify
     settings loop
     integrate conclude selection
-    handover preview
+    handover preview crew
     orchestrator
     pipeline
     hook fanout demo init doctor take

@@ -15,8 +15,9 @@ import pytest
 
 from zwarm_ci import proc
 from zwarm_ci.errors import BlockedError, CommandError, InterruptedRunError
-from zwarm_ci.proc import STOP, Capped, LineSink, run, run_lines, run_logged
+from zwarm_ci.proc import STOP, run, run_lines, run_logged
 from zwarm_ci.scrub import child_env
+from zwarm_ci.streams import Capped, LineSink
 
 ESCAPE = """
 import os, signal, sys, time

@@ -6,7 +6,6 @@ Nothing is installed and nothing in the original checkout is written; where it m
 from __future__ import annotations
 
 import ast
-import functools
 import json
 import os
 import shutil
@@ -19,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 from zwarm_ci import proc
 from zwarm_ci.errors import BlockedError, ConfigError
 from zwarm_ci.scrub import child_env
+from zwarm_ci.streams import MIB
 from zwarm_ci.task import Check
 
 _LOOK_SECONDS = 20.0  # a pyenv shim on a cold disk needs two
@@ -95,15 +95,16 @@ def _interpreter(top: Path) -> tuple[_Interpreter | None, str]:
         value = os.environ.get(variable)
         if value and (found := _look(_python_in(Path(value)), top)):
             return found, f"of {variable}"
-    candidates = list(_pythons_on_path())
-    for candidate in candidates:
-        if (found := _look(candidate, top)) and "pytest" in found.modules:
-            return found, "on PATH, the first that has pytest"
+    first = None
+    for candidate in _pythons_on_path():
+        if found := _look(candidate, top):
+            if "pytest" in found.modules:
+                return found, "on PATH, the first that has pytest"
+            first = first or found
     if (own := _look(sys.executable, top)) and "pytest" in own.modules:
         return own, "that runs zwarm-ci, as no other here has pytest"
-    for candidate in candidates:
-        if found := _look(candidate, top):
-            return found, "on PATH; none here has pytest (install it there, or make a .venv)"
+    if first is not None:
+        return first, "on PATH; none here has pytest (install it there, or make a .venv)"
     return None, "no Python was found (make a .venv, or put python3 on PATH)"
 
 
@@ -122,13 +123,12 @@ def _pythons_on_path() -> Iterator[str]:
                 yield str(path)
 
 
-@functools.lru_cache(maxsize=64)
 def _look(python: str, top: Path) -> _Interpreter | None:
     """Ask an interpreter about itself; None where it does not run (a virtual environment whose Python is gone)."""
     if not os.access(python, os.X_OK):
         return None
     try:
-        ended = proc.run([python, "-c", _LOOK], cwd=top, env=child_env(), timeout=_LOOK_SECONDS, limit=proc.MIB)
+        ended = proc.run([python, "-c", _LOOK], cwd=top, env=child_env(), timeout=_LOOK_SECONDS, limit=MIB)
         said = json.loads(ended.stdout.decode("utf-8", "replace").splitlines()[-1]) if ended.ok else None
     except (BlockedError, ValueError, IndexError):
         return None

@@ -74,15 +74,13 @@ def _places(origin: Origin) -> str:
     return ", ".join(origin.places[:3]) + (" …" if len(origin.places) > 3 else "")
 
 
-def apply_to_worktree(user: Repository, private: PrivateRepository, base: str, head: str) -> None:
+def apply_to_worktree(user: Repository, private: PrivateRepository, base: str, head: str) -> tuple[str, ...]:
     """Put the difference of two commits into the user's working tree; all of it or nothing. The index stays as it is.
 
-    Raises:
-        UsageError: the working tree has changed since, so that it does not fit.
+    Returns:
+        A line for the report where it did not fit, because the working tree has changed since.
     """
     patch = private.patch(base, head)
-    if not patch:
-        return
     if not user.git.run("apply", "--check", "--whitespace=nowarn", "-", stdin=patch, check=False).ok:
         raise UsageError(
             "the verified patch no longer fits the working tree", remedy="it is on the branch: use `zwarm-ci take`"

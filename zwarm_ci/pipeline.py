@@ -5,42 +5,24 @@ checks before → tasks → [worktree → session → verification → verdict]*
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from zwarm_ci import baseline as before
-from zwarm_ci import config, environment, handover, proc, selection
+from zwarm_ci import config, crew, environment, handover, proc, selection
 from zwarm_ci import site as places
 from zwarm_ci.budget import Ledger
 from zwarm_ci.conclude import Facts, conclude, unrepairable
-from zwarm_ci.errors import BlockedError, InterruptedRunError, LimitError, ZwarmError
-from zwarm_ci.executors.base import Workbench
+from zwarm_ci.crew import Watch
+from zwarm_ci.errors import BlockedError, InterruptedRunError, LimitError, UsageError
 from zwarm_ci.git import Repository, open_repository
 from zwarm_ci.integrate import Union, settle
-from zwarm_ci.loop import Rung, Shop, Solved, solve
 from zwarm_ci.plan import make_tasks
 from zwarm_ci.reports.write import write_all
 from zwarm_ci.selection import Request
 from zwarm_ci.settings import load as config_of
-from zwarm_ci.task import Check, Task
 from zwarm_ci.trees import Trees
-from zwarm_ci.verdict import Outcome, TaskOutcome
-from zwarm_ci.verify.guards import Rules
-from zwarm_ci.verify.judge import Court
-
-
-class Watch(Protocol):
-    """Who is told how a run goes; called from several threads."""
-
-    def begin(self, ledger: Ledger) -> None: ...
-    def stage(self, text: str) -> None: ...
-    def plan(self, tasks: tuple[Task, ...]) -> None: ...
-    def task(self, task: Task, text: str) -> None: ...
-    def ended(self, outcome: TaskOutcome) -> None: ...
+from zwarm_ci.verdict import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +58,9 @@ def run(request: Request, watch: Watch) -> Finished:
             outcome = conclude(facts, interrupted=error.code)
         except BlockedError as error:
             outcome = conclude(facts, blocked=error.line)
+        except UsageError:
+            places.abandon(site)
+            raise
         except LimitError as error:
             facts.stopped = error.line
             outcome = conclude(facts)
@@ -111,12 +96,11 @@ def _story(request: Request, watch: Watch, site: places.Site, settings: config.S
 
     tasks = make_tasks(checks, baseline, request.targets, settings.verify.protect)
     watch.plan(tasks)
-    court = _court(trees, settings, facts.base, checks, baseline)
-    shop = _shop(request, site, settings, court, ladder)
+    court = selection.court(trees, settings, facts.base, checks, baseline)
+    shop = selection.shop(request, site, settings, court, ladder)
     union = Union(court, site.private.tree_of(facts.base))
-    _solve_all(
-        request, watch, shop, union, tasks, lambda done: setattr(facts, "tasks", (*(s.outcome for s in done), *aside))
-    )
+    for done in crew.ends(request, watch, shop, union, tasks):
+        facts.tasks = (*done, *aside)
 
     watch.stage("checks after, on all patches together")
     facts.ledger.extend(60 + 2 * sum(r.seconds for r in baseline.results))
@@ -131,62 +115,7 @@ def _story(request: Request, watch: Watch, site: places.Site, settings: config.S
         site.private.deliver(head, f"refs/heads/{branch}")
         facts.branch, facts.head = branch, head
         if request.apply:
-            handover.apply_to_worktree(site.user, site.private, facts.base, head)
-
-
-def _solve_all(
-    request: Request,
-    watch: Watch,
-    shop: Shop,
-    union: Union,
-    tasks: tuple[Task, ...],
-    keep: Callable[[list[Solved]], None],
-) -> None:
-    """Tasks in parallel, their ends merged in plan order."""
-
-    def one(number: int, task: Task) -> Solved:
-        if request.max_tasks and number >= request.max_tasks:
-            return Solved(TaskOutcome(task, "over_budget", f"--max-tasks {request.max_tasks}: not begun"))
-        try:
-            if union.solves(task):
-                return Solved(TaskOutcome(task, "already_green", "an earlier task's patch makes it pass"))
-            return solve(shop, task, lambda text: watch.task(task, text))
-        except LimitError as error:
-            return Solved(TaskOutcome(task, "over_budget", error.line))
-        except InterruptedRunError:
-            raise
-        except ZwarmError as error:
-            return Solved(TaskOutcome(task, "executor_failed", error.line))
-
-    parallel = request.parallel or min(4, os.cpu_count() or 1)
-    with ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="task") as pool:
-        futures = [pool.submit(one, number, task) for number, task in enumerate(tasks)]
-        for future in futures:
-            watch.ended(union.add(future.result()).outcome)
-            keep(union.done)
-
-
-def _court(
-    trees: Trees, settings: config.Settings, base: str, checks: tuple[Check, ...], baseline: before.Baseline
-) -> Court:
-    verify = settings.verify
-    included = tuple(glob for check in checks for glob in check.include)
-    rules = Rules(verify.protect, verify.allow_test_edits, verify.max_files, verify.max_lines, included)
-    return Court(trees, base, checks, baseline, rules, verify.reruns, verify.burn_in)
-
-
-def _shop(
-    request: Request, site: places.Site, settings: config.Settings, court: Court, ladder: tuple[Rung, ...]
-) -> Shop:
-    revert = selection.may_revert(request, site.user, os.environ)
-    workbench = Workbench(
-        site.private.path, site.user.top, court.base, court.checks, request.last_green, revert, settings.verify.protect
-    )
-    executor, loop = settings.executor, settings.loop
-    return Shop(
-        court, ladder, site.store, site.journal, workbench, site.run, site.scratch, loop.turns, loop.sessions, executor.timeout,
-        executor.silence,
-    )  # fmt: skip
+            facts.notes += handover.apply_to_worktree(site.user, site.private, facts.base, head)
 
 
 __all__ = ["Finished", "Request", "Watch", "run"]

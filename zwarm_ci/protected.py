@@ -10,7 +10,21 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
-_TEST_FOLDERS = frozenset({"test", "tests", "testing", "spec", "specs", "__tests__", "__snapshots__", "testdata", "fixtures", "cypress", "e2e"})
+_TEST_FOLDERS = frozenset(
+    {
+        "test",
+        "tests",
+        "testing",
+        "spec",
+        "specs",
+        "__tests__",
+        "__snapshots__",
+        "testdata",
+        "fixtures",
+        "cypress",
+        "e2e",
+    }
+)
 _TEST_NAME = re.compile(
     r"^(test_.*|.*_test|tests?|conftest|.*_spec)\.(py|go|rb|rs)$"
     r"|^.*[.\-_](test|spec|cy)\.(js|jsx|ts|tsx|mjs|cjs|mts|cts)$"
@@ -42,7 +56,11 @@ def is_setting(path: str) -> bool:
 
 def is_protected(path: str, more: Iterable[str] = ()) -> bool:
     """Whether the base's version of `path` is the one that counts; `more` are the user's own globs (`verify.protect`)."""
-    return is_test(path) or is_setting(path) or any(fnmatchcase(path, glob) or path.startswith(glob.rstrip("/") + "/") for glob in more)
+    return (
+        is_test(path)
+        or is_setting(path)
+        or any(fnmatchcase(path, glob) or path.startswith(glob.rstrip("/") + "/") for glob in more)
+    )
 
 
 def is_notes(path: str) -> bool:

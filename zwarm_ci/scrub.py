@@ -61,7 +61,9 @@ def secret_values(names: Iterable[str] = ()) -> tuple[str, ...]:
 
 def redactor(values: Iterable[str] = ()) -> Callable[[str], str]:
     """`redact` with the secrets of our environment looked up once, for a report of thousands of strings."""
-    known = sorted({*values, *secret_values()} - {""}, key=lambda v: (-len(v), v))  # a secret may be a part of a longer one
+    known = sorted(
+        {*values, *secret_values()} - {""}, key=lambda v: (-len(v), v)
+    )  # a secret may be a part of a longer one
 
     def mask(text: str) -> str:
         for value in known:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zwarm_ci import checks as check_room
+from zwarm_ci.baseline import Baseline
 from zwarm_ci.config import Settings
 from zwarm_ci.environment import Environment
 from zwarm_ci.errors import BlockedError, UsageError
 from zwarm_ci.executors import EXECUTORS
+from zwarm_ci.executors.base import Workbench
 from zwarm_ci.git import Repository
-from zwarm_ci.loop import Rung
+from zwarm_ci.loop import Rung, Shop
+from zwarm_ci.site import Site
 from zwarm_ci.task import Check
+from zwarm_ci.trees import Trees
+from zwarm_ci.verify.guards import Rules
+from zwarm_ci.verify.judge import Court
 
 _USUAL_DEFAULTS = ("main", "master", "trunk")
 
@@ -153,3 +160,24 @@ def with_last_green(request: Request, user: Repository) -> Request:
         UsageError: there is no such commit.
     """
     return replace(request, last_green=user.commit_of(request.last_green)) if request.last_green else request
+
+
+def court(trees: Trees, settings: Settings, base: str, checks: tuple[Check, ...], baseline: Baseline) -> Court:
+    """The court of a run: guards and runs by the settings of the base."""
+    verify = settings.verify
+    included = tuple(glob for check in checks for glob in check.include)
+    rules = Rules(verify.protect, verify.allow_test_edits, verify.max_files, verify.max_lines, included)
+    return Court(trees, base, checks, baseline, rules, verify.reruns, verify.burn_in)
+
+
+def shop(request: Request, site: Site, settings: Settings, court: Court, rungs: tuple[Rung, ...]) -> Shop:
+    """What sessions of a run are given."""
+    revert = may_revert(request, site.user, os.environ)
+    workbench = Workbench(
+        site.private.path, site.user.top, court.base, court.checks, request.last_green, revert, settings.verify.protect
+    )
+    executor, loop = settings.executor, settings.loop
+    return Shop(
+        court, rungs, site.store, site.journal, workbench, site.run, site.scratch, loop.turns, loop.sessions, executor.timeout,
+        executor.silence,
+    )  # fmt: skip

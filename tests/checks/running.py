@@ -31,7 +31,9 @@ def run_in(
     **options: Any,
 ) -> CheckResult:
     """The result of one command in `tree`, with its scratch folder beside it."""
-    settings = {name: options.pop(name) for name in ("workdir", "env_names", "fix", "setup") if name in options}
+    settings: dict[str, Any] = {
+        name: options.pop(name) for name in ("workdir", "env_names", "fix", "setup") if name in options
+    }
     if "env_names" in settings:
         settings["env"] = settings.pop("env_names")
     check = Check("tests", command, kind, timeout=timeout, **settings)

@@ -32,7 +32,9 @@ class Workshop:
         self.private = PrivateRepository.create(self.user, self.place / "private.git")
         self.env = environment.discover(self.repo.path)
 
-    def lab(self, *ids: str, refused: frozenset[str] = frozenset(), protect: tuple[str, ...] = (), seconds: float = 120.0) -> Lab:
+    def lab(
+        self, *ids: str, refused: frozenset[str] = frozenset(), protect: tuple[str, ...] = (), seconds: float = 120.0
+    ) -> Lab:
         """A lab for the red ids of the head that contain one of `ids` (all, where none is given)."""
         tree = self.private.worktree(self.user.head, self.place / "before" / self.repo.path.name)
         result = run_check(self.check, tree.path, env=self.env, scratch=self.place / "scratch")

@@ -14,7 +14,9 @@ def _hunk(added: str, removed: str = "", start: int = 0, path: str = "a.py") -> 
 
 
 def test_undoing_a_definition_undoes_its_uses_but_not_the_reverse() -> None:
-    bonds = Bonds([_hunk("def fresh(a):\n    return a"), _hunk("x = fresh(1)", "x = 1", 9), _hunk("y = 3", "y = 2", 20)])
+    bonds = Bonds(
+        [_hunk("def fresh(a):\n    return a"), _hunk("x = fresh(1)", "x = 1", 9), _hunk("y = 3", "y = 2", 20)]
+    )
     assert bonds.closed([0]) == {0, 1}
     assert bonds.closed([1]) == {1}
     assert bonds.closed([2]) == {2}

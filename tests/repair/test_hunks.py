@@ -20,7 +20,9 @@ def _found(repo: Repo, place: Path, *, old: str = "HEAD~1", new: str = "HEAD") -
     return private, hunks_of(private, *commits, base, lambda path: path.startswith("tests/"))
 
 
-def _two(tmp_path: Path, before: bytes | None, after: bytes | None, later: bytes | None = None) -> tuple[PrivateRepository, Found]:
+def _two(
+    tmp_path: Path, before: bytes | None, after: bytes | None, later: bytes | None = None
+) -> tuple[PrivateRepository, Found]:
     repo = Repo.make(tmp_path / "r", {"keep": "x"})
     for content in (before, after, later):
         if content is None:
@@ -138,7 +140,7 @@ def test_names_that_are_not_utf8_or_have_spaces(tmp_path: Path) -> None:
 
 @settings(max_examples=200)
 @given(st.lists(st.binary(max_size=4)), st.booleans())
-def test_split_loses_nothing(parts: list[bytes], end: bool) -> None:  # noqa: FBT001
+def test_split_loses_nothing(parts: list[bytes], end: bool) -> None:
     content = b"\n".join(parts) + (b"\n" if end else b"")
     assert b"".join(split(content)) == content
 

@@ -88,6 +88,7 @@ def test_a_command_to_take_is_offered_where_there_is_something_to_take() -> None
     offered = {case for case, o in outcomes.OUTCOMES.items() if base.next_command(o)}
     assert offered == {"fixed", "partly", "paid"}
     assert base.next_command(outcomes.OUTCOMES["partly"]) == "zwarm-ci take 20260102-030405-ab12"
+    assert base.next_command(replace(outcomes.OUTCOMES["partly"], branch=None)) == ""
 
 
 def test_how_it_was_done() -> None:
@@ -120,7 +121,8 @@ def test_a_check_in_words(check: CheckResult, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0, "0.0 s"), (59.949, "59.9 s"), (59.951, "1 min 00 s"), (75.4, "1 min 15 s"), (3725, "62 min 05 s")]
+    ("value", "text"),
+    [(0, "0.0 s"), (59.949, "59.9 s"), (59.951, "1 min 00 s"), (75.4, "1 min 15 s"), (3725, "62 min 05 s")],
 )
 def test_seconds(value: float, text: str) -> None:
     assert base.seconds(value) == text
@@ -148,6 +150,13 @@ def test_cleaning_twice_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("SERVICE_PASSWORD", outcomes.CANARIES[-1])
     once = base.cleaned(outcomes.hostile())
     assert base.cleaned(once) == once
+    assert [f.detail.count("\n") > 2 for f in once.tasks[0].task.failures[:3]] == [True] * 3, (
+        "a traceback keeps its lines"
+    )
+    bare = replace(once, tasks=tuple(replace(t, task=replace(t.task, failures=())) for t in once.tasks))
+    assert r"\n" not in repr(bare), "all else is one line"
+    assert all(len(f.detail) <= base.DETAIL for f in once.tasks[0].task.failures)
+    assert [bool(f.detail) for f in once.tasks[0].task.failures] == [n < base.DETAILED for n in range(40)]
 
 
 # --------------------------------------------------------------------------------------------------------------- markdown
@@ -307,6 +316,13 @@ def test_two_runs_side_by_side() -> None:
     assert "cost $0.00 → $0.500" in text
     same = compare.render(old, old)
     assert "  still failing: test_parse: ValueError" in same
+    kept = replace(outcomes.CHEATED, task=replace(outcomes.CHEATED.task, fingerprint="ee", title="a task as it was"))
+    lines = compare.render(
+        replace(old, tasks=(kept, outcomes.OPEN)), replace(new, tasks=(kept, outcomes.REVERTED))
+    ).splitlines()
+    assert lines[2:4] == ["  still failing → fixed: test_total: assert -1 == 3", "  tampered: a task as it was"], (
+        "changes first"
+    )
     found = compare.document(old, new)
     assert json.loads(json.dumps(found))["tasks"][0]["status"] == ["still_failing", "fixed"]
 

@@ -14,8 +14,9 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from zwarm_ci.checks.reduce import reduce_log
-from zwarm_ci.proc import MIB, Exit
+from zwarm_ci.proc import Exit
 from zwarm_ci.scrub import decode, one_line
+from zwarm_ci.streams import MIB
 from zwarm_ci.task import Check, Failure, Place
 
 MAX_OUTPUT = 64 * MIB  # what a parser reads; nobody repairs from more

@@ -91,8 +91,9 @@ def parse(text: str, *, check: Check, code: int | None, cwd: Path, tree: Path) -
         report.add(line)
     if code not in (0, None) and not report.ends:
         return disagreement(check, code, from_findings(check, _compiler_errors(lines, cwd, tree)), red=_RED)
-    ids = numbered(f"{target}::{stable(name)}" for target, name, _ in report.ends)
-    named = list(zip(ids, report.ends, strict=True))
+    ends = sorted(report.ends, key=_order)  # they ended in any order, and several documented examples share a name
+    ids = numbered(f"{target}::{stable(name)}" for target, name, _ in ends)
+    named = list(zip(ids, ends, strict=True))
     failures = tuple(
         _failure(check, i, report.sections.get((end[0], end[1]), []), cwd, tree)
         for i, end in named
@@ -111,6 +112,11 @@ def parse(text: str, *, check: Check, code: int | None, cwd: Path, tree: Path) -
     if code == 0 and not report.ends:
         return replace(found, trouble=f"check: no tests ran: `{check.run}` found none (run it by hand)")
     return disagreement(check, code, found, red=_RED)
+
+
+def _order(end: tuple[str, str, str]) -> tuple[str, str, int]:
+    number = re.search(r"\(line (\d+)\)", end[1])
+    return end[0], stable(end[1]), int(number[1]) if number else 0
 
 
 def _compiler_errors(lines: list[str], cwd: Path, tree: Path) -> list[Finding]:

@@ -21,6 +21,21 @@ from zwarm_ci.task import Check, Kind
 _LAUNCHERS = {
     "uv": ("run",), "poetry": ("run",), "pdm": ("run",), "hatch": ("run",), "pipenv": ("run",), "npx": (), "pnpm": ("exec",), "yarn": (), "bunx": (),
 }  # fmt: skip
+#: Options of launchers that take the next word.
+_WITH_VALUE = frozenset(
+    {
+        "--extra",
+        "--group",
+        "--only-group",
+        "--with",
+        "--python",
+        "-p",
+        "--project",
+        "--directory",
+        "--env-file",
+        "--package",
+    }
+)
 _PROGRAMS: dict[str, Kind] = {"pytest": "pytest", "py.test": "pytest", "mypy": "mypy", "tsc": "tsc", "eslint": "eslint"}
 _SUBCOMMANDS: dict[tuple[str, str], Kind] = {
     ("ruff", "check"): "ruff",
@@ -56,9 +71,8 @@ def derive_kind(command: str) -> Kind:
     Raises:
         ConfigError: the command needs a shell.
     """
-    words, _ = argv_of(command)
-    words = _without_launcher(words)
-    if any("{junit}" in word for word in argv_of(command)[0]):
+    words = _without_launcher(argv_of(command)[0])
+    if "{junit}" in command:
         return "junit"
     if len(words) > 2 and _PYTHON.match(Path(words[0]).name) and words[1] == "-m":
         if words[2] == "unittest":
@@ -78,7 +92,7 @@ def _without_launcher(words: list[str]) -> list[str]:
         return words
     rest = rest[len(needed) :]
     while rest and rest[0].startswith("-"):
-        rest = rest[1:]
+        rest = rest[2:] if rest[0] in _WITH_VALUE else rest[1:]
     return rest or words
 
 

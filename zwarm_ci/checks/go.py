@@ -18,6 +18,8 @@ from zwarm_ci.task import Check, Failure
 
 _RED = (1, 2)  # 2 = something did not build
 _MODULE = re.compile(r"^module\s+(\S+)", re.MULTILINE)
+_BUILD = re.compile(r"^# (?P<package>\S+)")  # before Go 1.24 what the compiler says is no event
+_NOT_BUILT = re.compile(r"^FAIL\t(?P<package>\S+) \[(?:build|setup) failed\]")
 _KEPT = 64 * 1024  # characters of one test's output
 _NOISE = re.compile(r"^(=== |\s*--- |FAIL\b|PASS\b|ok\s|exit status)")
 
@@ -53,6 +55,18 @@ class _Events:
     begun: dict[str, None] = field(default_factory=dict)
     output: dict[str, str] = field(default_factory=dict)
     packages: dict[str, None] = field(default_factory=dict)
+    building: str = ""
+
+    def add_text(self, line: str) -> None:
+        """A line that is no event: the compiler's, or of a test that writes past the test binary."""
+        if match := _BUILD.match(line):
+            self.building = match["package"]
+        elif match := _NOT_BUILT.match(line):
+            self.packages[match["package"]] = None
+            self.ends[match["package"]] = "fail"
+            self.building = ""
+        elif self.building:
+            self.output[self.building] = (self.output.get(self.building, "") + line + "\n")[-_KEPT:]
 
     def add(self, event: dict[str, Any]) -> None:
         action, package = str(event["Action"]), str(event.get("Package") or event.get("ImportPath", ""))
@@ -76,16 +90,21 @@ def parse(text: str, *, check: Check, code: int | None, cwd: Path, tree: Path, m
         if line.startswith("{"):
             try:
                 seen.add(json.loads(line))
-            except (ValueError, KeyError, TypeError, RecursionError):
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 continue  # a line of the tests' own, or the last one of a killed process
+        else:
+            seen.add_text(line)
     open_ids = [i for i in seen.begun if i not in seen.ends]
     failed = [i for i, end in seen.ends.items() if end == "fail" and ("::" in i or not _has_red_test(seen, i))]
     failed += [i for i in open_ids if "::" in i] if code else []  # a panic ends the process in the middle of its test
+    known: dict[str, Failure] = {}
+    for test_id in sorted(failed, key=lambda i: -i.count("/")):
+        known[test_id] = _with_cause(_failure(check, test_id, seen.output.get(test_id, ""), cwd, tree, module), known)
     found = Parsed(
         tuple(i for i, end in seen.ends.items() if end == "pass" and "::" in i),
         tuple(failed),
         tuple(i for i, end in seen.ends.items() if end == "skip" and "::" in i),
-        tuple(_failure(check, i, seen.output.get(i, ""), cwd, tree, module) for i in failed),
+        tuple(known[i] for i in failed),
         modules=tuple(p for p in seen.packages if p not in failed),
     )
     if code is not None and not seen.packages:
@@ -103,12 +122,22 @@ def _has_red_test(seen: _Events, package: str) -> bool:
     return ended or any(i.startswith(inside) and i not in seen.ends for i in seen.begun)
 
 
+def _with_cause(failure: Failure, known: dict[str, Failure]) -> Failure:
+    """A test that says nothing itself fails by its subtest: same cause, same place."""
+    child = next((f for i, f in known.items() if i.startswith(f"{failure.id}/")), None)
+    if failure.frames or child is None:
+        return failure
+    return replace(child, id=failure.id, message=one_line(f"a subtest fails: {child.message}"))
+
+
 def _failure(check: Check, test_id: str, output: str, cwd: Path, tree: Path, module: str) -> Failure:
     package = test_id.partition("::")[0]
     folder = cwd / package.removeprefix(module).strip("/") if module and package.startswith(module) else cwd
     frames = frames_in(output, cwd=folder, tree=tree) or frames_in(output, cwd=cwd, tree=tree)
     said: Sequence[str] = [line for line in output.splitlines() if line.strip() and not _NOISE.match(line)]
     shape = "panic" if "panic: " in output else "test" if "::" in test_id else "build"
+    if shape == "panic":
+        frames = frames[::-1]  # Go writes the innermost first
     message = one_line(said[0] if said else f"{shape} failed")
     return Failure(
         check.name, test_id, message, reduce_log(output), frames[-1] if frames else None, shape, frames=frames

@@ -73,8 +73,10 @@ def parse(data: bytes | None, *, check: Check, code: int | None, cwd: Path, tree
 
 
 def _id(case: Case) -> str:
-    group = case.classname or case.file
-    return f"{group}::{case.name}" if group else case.name
+    # Node's own reporter calls every class "test"; the suites round a case then tell cases apart.
+    own = case.classname if case.classname != "test" else ""
+    group = own or case.suite or case.file
+    return f"{group}::{case.name}" if group and group != case.name else case.name
 
 
 def _failure(check: Check, test_id: str, case: Case, cwd: Path, tree: Path) -> Failure:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 from xml.etree import ElementTree as ET
 
-from zwarm_ci.proc import MIB
+from zwarm_ci.streams import MIB
 
 MAX_XML = 128 * MIB
 #: A declaration of entities can grow a few bytes to gigabytes; no JUnit writer needs one.
@@ -26,7 +26,7 @@ class UnreadableXmlError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One testcase element. `kind` is the failure's type attribute."""
+    """One testcase element. `kind` is the failure's type attribute, `suite` the names of the suites around it."""
 
     classname: str
     name: str
@@ -36,6 +36,7 @@ class Case:
     message: str = ""
     text: str = ""
     seconds: float = 0.0
+    suite: str = ""
 
 
 def read_cases(data: bytes) -> list[Case]:
@@ -58,18 +59,22 @@ def read_cases(data: bytes) -> list[Case]:
 
 def _cases(data: bytes) -> Iterator[Case]:
     root = ""
+    suites: list[str] = []
     for event, element in ET.iterparse(io.BytesIO(data), events=("start", "end")):  # noqa: S314 - no DOCTYPE, bounded
         if event == "start":
             root = root or element.tag
-            continue
-        if element.tag == "testcase":
-            yield _case(element)
+            if element.tag == "testsuite":
+                suites.append(element.get("name", ""))
+        elif element.tag == "testsuite":
+            suites.pop()
+        elif element.tag == "testcase":
+            yield _case(element, " > ".join(filter(None, suites)))
             element.clear()
     if root not in ("testsuites", "testsuite"):
         raise UnreadableXmlError(f"its root is <{root}>, not <testsuites> or <testsuite>")
 
 
-def _case(element: ET.Element) -> Case:
+def _case(element: ET.Element, suite: str) -> Case:
     state: State = "passed"
     kind = message = text = ""
     for child in element:
@@ -81,7 +86,15 @@ def _case(element: ET.Element) -> Case:
             text = (child.text or "")[:_TEXT]
     get = element.get
     return Case(
-        get("classname", ""), get("name", ""), get("file", ""), state, kind, message, text, float(get("time") or 0)
+        get("classname", ""),
+        get("name", ""),
+        get("file", ""),
+        state,
+        kind,
+        message,
+        text,
+        float(get("time") or 0),
+        suite,
     )
 
 

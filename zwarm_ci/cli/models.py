@@ -66,7 +66,10 @@ def as_table(registry: Registry) -> str:
     from zwarm_ci.pricing import list_adapters, list_models
 
     rows = {a: [_row(m) for m in list_models(a, registry)] for a in list_adapters(registry)}
-    widths = [max(len(row[n]) for row in [_HEAD, *(row for found in rows.values() for row in found)]) for n in range(len(_HEAD))]
+    widths = [
+        max(len(row[n]) for row in [_HEAD, *(row for found in rows.values() for row in found)])
+        for n in range(len(_HEAD))
+    ]
     lines = []
     for adapter, found in rows.items():
         lines.append(f"{adapter}:")

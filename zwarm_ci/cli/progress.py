@@ -11,7 +11,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
 from zwarm_ci.budget import Ledger
 from zwarm_ci.scrub import one_line, redact
@@ -49,7 +49,7 @@ class Progress:
         self._over = threading.Event()
         self._heart = threading.Thread(target=self._beat, daemon=True)
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         if self._live_wanted:
             from rich.console import Console
             from rich.live import Live

@@ -112,7 +112,7 @@ def _key_path(key: str) -> tuple[str, ...]:
     path: list[str] = []
     try:
         node: Any = tomllib.loads(f"{key} = 0") if "\n" not in key and not _DEEP.search(key) else None
-    except (ValueError, RecursionError):
+    except ValueError:
         node = None
     while isinstance(node, dict) and len(node) == 1:
         name, node = next(iter(node.items()))

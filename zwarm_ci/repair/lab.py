@@ -182,7 +182,11 @@ class Lab:
         if after.trouble:
             return [after.trouble]
         if self.baseline().timed_out:  # the whole check would hang on the base: ask it for what is red on the result
-            before = self.run(self.base_tree, after.failed, why="on the base what is red on the result") if after.failed else after
+            before = (
+                self.run(self.base_tree, after.failed, why="on the base what is red on the result")
+                if after.failed
+                else after
+            )
         else:
             before = self.run(self.base_tree, why="the whole check on the base")
         if self.subject.check.kind in TEST_KINDS:

@@ -86,14 +86,16 @@ def augmented(source: Source, node: ast.AST) -> Iterator[Raw]:
 
 
 def assignment(source: Source, node: ast.AST) -> Iterator[Raw]:
-    """Add to it instead of replacing it."""
-    if (
-        isinstance(node, ast.Assign)
-        and len(node.targets) == 1
-        and (place := _operator(source, node.targets[0], node.value, "="))
-    ):
+    """Add to it instead of replacing it; keep the larger or smaller of the two."""
+    if not isinstance(node, ast.Assign) or len(node.targets) > 1 or isinstance(node.targets[0], ast.Tuple | ast.List):
+        return
+    target, value = source.text(node.targets[0]), source.text(node.value)
+    if place := _operator(source, node.targets[0], node.value, "="):
         for new in ("+=", "-="):
             yield 3, node, *place, new
+    if not isinstance(node.value, ast.Constant | ast.Tuple | ast.Starred):
+        for wrapped in (f"max({target}, {value})", f"min({target}, {value})", f"max(0, {value})"):
+            yield 3, node, *source.span(node.value), wrapped
 
 
 def boolean(source: Source, node: ast.AST) -> Iterator[Raw]:
@@ -138,6 +140,9 @@ def condition(source: Source, node: ast.AST) -> Iterator[Raw]:
 
 
 def _more_condition(source: Source, test: ast.expr) -> Iterator[Raw]:
+    for owner in dict.fromkeys(source.text(n.value) for n in ast.walk(test) if isinstance(n, ast.Attribute)):
+        yield 2, test, *source.span(test), f"{owner} is None or {source.atom(test)}"
+        yield 2, test, *source.span(test), f"{owner} is not None and {source.atom(test)}"
     for name in source.names_near(test)[:4]:
         if name not in source.text(test):
             yield 3, test, *source.span(test), f"{source.atom(test)} and {name}"

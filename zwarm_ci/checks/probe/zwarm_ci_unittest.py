@@ -47,6 +47,7 @@ class Result(unittest.TextTestResult):
     log: Log
     orders: Orders
     red = 0
+    told = ""
 
     def startTest(self, test: Any) -> None:
         self.log("start", id=id_of(test))
@@ -54,12 +55,14 @@ class Result(unittest.TextTestResult):
 
     def stopTest(self, test: Any) -> None:
         super().stopTest(test)
-        self.log("end", id=id_of(test))
+        if self.told == id_of(test):  # an interrupted test has nothing to tell, and is still running for whoever looks
+            self.log("end", id=id_of(test))
 
     def _report(self, test: Any, outcome: str, err: Any = None, text: str = "") -> None:
         exc = describe(err[0], err[1], err[2], self.orders) if err else None
         said = clean("".join(traceback.format_exception(*err))) if err else text
         self.red += outcome == "failed"
+        self.told = id_of(test)
         self.log("report", id=id_of(test), when="call", outcome=outcome, text=said, exc=exc)
 
     def addSuccess(self, test: Any) -> None:
@@ -163,7 +166,11 @@ def main(argv: List[str]) -> int:
     log("loaded", python=sys.version.split()[0], executable=sys.executable)
     log("configured", python=sys.version.split()[0], junit=False)
     runner: Any = Runner(orders, log)
-    program = unittest.main(module=None, argv=["python -m unittest", *argv], testRunner=runner, exit=False)
+    try:
+        program = unittest.main(module=None, argv=["python -m unittest", *argv], testRunner=runner, exit=False)
+    except KeyboardInterrupt as error:
+        log("interrupted", exc=describe(type(error), error, error.__traceback__, orders))
+        return 2
     result: Any = program.result
     return 1 if result.red else 0
 

@@ -1,0 +1,60 @@
+"""Tasks at work in parallel, their ends merged in the plan's order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from zwarm_ci.budget import Ledger
+from zwarm_ci.errors import InterruptedRunError, LimitError, ZwarmError
+from zwarm_ci.integrate import Union
+from zwarm_ci.loop import Shop, Solved, solve
+from zwarm_ci.selection import Request
+from zwarm_ci.task import Task
+from zwarm_ci.verdict import TaskOutcome
+
+
+class Watch(Protocol):
+    """Who is told how a run goes; called from several threads."""
+
+    def begin(self, ledger: Ledger) -> None: ...
+    def stage(self, text: str) -> None: ...
+    def plan(self, tasks: tuple[Task, ...]) -> None: ...
+    def task(self, task: Task, text: str) -> None: ...
+    def ended(self, outcome: TaskOutcome) -> None: ...
+
+
+def ends(
+    request: Request, watch: Watch, shop: Shop, union: Union, tasks: tuple[Task, ...]
+) -> Iterator[tuple[TaskOutcome, ...]]:
+    """Solve the tasks, `request.parallel` at once, and merge each end into `union` in order.
+
+    Yields:
+        After each merge, the outcomes so far.
+
+    Raises:
+        InterruptedRunError: the run was stopped; no session is alive.
+    """
+
+    def one(number: int, task: Task) -> Solved:
+        if request.max_tasks and number >= request.max_tasks:
+            return Solved(TaskOutcome(task, "over_budget", f"--max-tasks {request.max_tasks}: not begun"))
+        try:
+            if union.solves(task):
+                return Solved(TaskOutcome(task, "already_green", "an earlier task's patch makes it pass"))
+            return solve(shop, task, lambda text: watch.task(task, text))
+        except LimitError as error:
+            return Solved(TaskOutcome(task, "over_budget", error.line))
+        except InterruptedRunError:
+            raise
+        except ZwarmError as error:
+            return Solved(TaskOutcome(task, "executor_failed", error.line))
+
+    parallel = request.parallel or min(4, os.cpu_count() or 1)
+    with ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="task") as pool:
+        futures = [pool.submit(one, number, task) for number, task in enumerate(tasks)]
+        for future in futures:
+            watch.ended(union.add(future.result()).outcome)
+            yield tuple(solved.outcome for solved in union.done)
