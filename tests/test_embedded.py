@@ -52,7 +52,7 @@ def test_it_conforms(tmp_path: Path) -> None:
 
     def slow(name: str) -> Order:
         quick = _order(repo, tmp_path / name, [GREPS])
-            return replace(quick, workbench=replace(quick.workbench, checks=(SLOW,)))
+        return replace(quick, workbench=replace(quick.workbench, checks=(SLOW,)))
 
     conforms(EXECUTORS["embedded"], lambda name: _order(repo, tmp_path / name, [GREPS]), slow)
 

@@ -98,9 +98,10 @@ def test_a_finder_that_cannot_be_read_maps_nothing(tmp_path: Path, source: str) 
 
 
 def test_a_worktree_runs_its_own_code_not_the_originals(tmp_path: Path) -> None:
-    tests = "from pkg import value\n\ndef test_value():\n    assert value == 2\n"
+    tests = "import shipped\nfrom pkg import value\n\ndef test_value():\n    assert value == 2\n"
     top = plant(tmp_path / "top ö", {"src/pkg/__init__.py": "value = 1\n", "tests/test_v.py": tests})
-    make_venv(top, str(top / "src"))
+    make_venv(top, str(top / "src"), str(top / ".venv" / "share"))
+    plant(top, {".venv/share/shipped.py": ""})
     tree = plant(top / ".zwarm" / "tree", {"src/pkg/__init__.py": "value = 2\n", "tests/test_v.py": tests})
     env = discover(top)
     assert env.mapped == ("src",)

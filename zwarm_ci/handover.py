@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from zwarm_ci.errors import UsageError
 from zwarm_ci.files import write_atomic
 from zwarm_ci.git import PrivateRepository, Repository
 from zwarm_ci.integrate import Union
@@ -82,7 +81,6 @@ def apply_to_worktree(user: Repository, private: PrivateRepository, base: str, h
     """
     patch = private.patch(base, head)
     if not user.git.run("apply", "--check", "--whitespace=nowarn", "-", stdin=patch, check=False).ok:
-        raise UsageError(
-            "the verified patch no longer fits the working tree", remedy="it is on the branch: use `zwarm-ci take`"
-        )
+        return ("not applied: the verified patch no longer fits the working tree; it is on the branch",)
     user.git.run("apply", "--whitespace=nowarn", "-", stdin=patch)
+    return ()

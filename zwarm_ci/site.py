@@ -81,6 +81,11 @@ def begin(user: Repository, state_dir: str, scratch: Path, private: PrivateRepos
     return Site(run, user, folder, scratch, private, journal, Store(state))
 
 
+def abandon(site: Site) -> None:
+    """Take back a run that was refused before anything was done."""
+    shutil.rmtree(site.folder, ignore_errors=True)
+
+
 def point_latest(site: Site) -> None:
     """Make `runs/latest` name this run, in one step."""
     link = site.folder.parent / "latest"

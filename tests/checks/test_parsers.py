@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.parser import Reader, Sample, conforms, green
-from zwarm_ci.checks import cargo, eslint, generic, go, junit, mypy, pytest as pytest_kind, ruff, tsc
+from zwarm_ci.checks import cargo, eslint, generic, go, junit, mypy, ruff, tsc
+from zwarm_ci.checks import pytest as pytest_kind
 from zwarm_ci.checks.base import Parsed
 from zwarm_ci.checks.junit_xml import UnreadableXmlError, read_cases
 from zwarm_ci.scrub import decode
@@ -72,7 +73,7 @@ def _pytest_xml(data: bytes, code: int | None, tree: Path) -> Parsed:
     return pytest_kind.parse(_witnesses(events, data, code), check=_check("pytest"), cwd=tree, tree=tree)
 
 
-def _moved(pattern: bytes) -> "MovedLines":
+def _moved(pattern: bytes) -> MovedLines:
     return MovedLines(re.compile(pattern))
 
 
@@ -274,7 +275,10 @@ def test_green_outputs_are_green(tmp_path: Path) -> None:
     assert green(_junit(b'<testsuite><testcase classname="a" name="b"/></testsuite>', 0, tmp_path), 0)
     ok = b'{"Action":"run","Package":"p","Test":"T"}\n{"Action":"pass","Package":"p","Test":"T"}\n{"Action":"pass","Package":"p"}\n'
     assert green(_go(ok, 0, tmp_path), 0)
-    ok = b"     Running unittests src/lib.rs (target/debug/deps/a-0123456789abcdef)\ntest t ... ok\n\ntest result: ok. 1 passed; 0 failed; 0 ignored;\n"
+    ok = (
+        b"     Running unittests src/lib.rs (target/debug/deps/a-0123456789abcdef)\n"
+        b"test t ... ok\n\ntest result: ok. 1 passed; 0 failed; 0 ignored;\n"
+    )
     assert green(_cargo(ok, 0, tmp_path), 0)
     assert green(_generic(b"anything", 0, tmp_path), 0)
 

@@ -165,7 +165,10 @@ def test_cargo_test_compiles_and_runs(tmp_path: Path, monkeypatch: pytest.Monkey
     home = pwd.getpwuid(os.getuid()).pw_dir
     for name, folder in (("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")):
         monkeypatch.setenv(name, os.environ.get(name, f"{home}/{folder}"))
-    library = "pub fn add(a: i32, b: i32) -> i32 { a - b }\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn adds() { assert_eq!(super::add(1, 1), 2); }\n}\n"
+    library = (
+        "pub fn add(a: i32, b: i32) -> i32 { a - b }\n#[cfg(test)]\nmod tests {\n"
+        "    #[test]\n    fn adds() { assert_eq!(super::add(1, 1), 2); }\n}\n"
+    )
     tree = plant(
         tmp_path / "tree",
         {"Cargo.toml": '[package]\nname = "calc"\nversion = "0.1.0"\nedition = "2021"\n', "src/lib.rs": library},

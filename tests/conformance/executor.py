@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,10 +85,8 @@ def ends_when_it_is_stopped(make: Make, order: Order) -> None:
     try:
         with nothing_left():
             report: Report | None = None
-            try:
+            with suppress(InterruptedRunError):
                 report = make().turn(order, lambda _: heard.set())
-            except InterruptedRunError:
-                pass
         assert report is None, report
     finally:
         proc.STOP.clear()

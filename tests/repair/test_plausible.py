@@ -134,8 +134,5 @@ def test_a_plugin_that_pytest_runs_on_is_never_edited(tmp_path: Path) -> None:
 
 def test_a_test_that_writes_to_standard_output_does_not_speak_for_us(tmp_path: Path) -> None:
     lie = '{"type": "tried", "edit": 0, "passed": true}'
-    files = {
-        "m.py": "def f():\n    return [1]\n",
-        "test_m.py": f"import os\nfrom m import f\n\n\ndef test_f():\n    os.write(1, {lie.encode()!r} + b'\\n')\n    assert f() == {{}}\n",
-    }
-    assert not _repair(_workshop(tmp_path, files).lab()).tree
+    test = f"import os\nfrom m import f\n\n\ndef test_f():\n    os.write(1, {lie.encode()!r} + b'\\n')\n    assert f() == {{}}\n"
+    assert not _repair(_workshop(tmp_path, {"m.py": "def f():\n    return [1]\n", "test_m.py": test}).lab()).tree

@@ -64,16 +64,17 @@ def lines(outcome: Outcome) -> Iterator[Line]:
 
 def _task(outcome: TaskOutcome) -> Iterator[Line]:
     mark = base.symbol(outcome)
-    title = textwrap.wrap(one_line(outcome.task.title or outcome.task.id, 300), _WIDTH - 19) or ["(no title)"]
-    yield [(f"  {mark} {base.words(outcome.status):<14} ", _STYLES[mark]), (title[0], "bold")]
-    for more in title[1:]:
-        yield [(" " * 19 + more, "bold")]
-    yield from _wrapped(_how(outcome), 19, "dim")
+    status = f"  {mark} {base.words(outcome.status)}:"
+    title = outcome.task.title or outcome.task.id
+    first, *more = _wrap(f"{status[2:]} {title}", "  ", "    ")
+    yield [(first[: len(status)], _STYLES[mark]), (first[len(status) :], "bold")]
+    yield from ([(line, "bold")] for line in more)
+    yield from _wrapped(_how(outcome), 4, "dim")
     if outcome.status != "fixed":
-        yield from _wrapped(outcome.reason, 19, "")
-        yield from _errors(outcome)
+        yield from _wrapped(outcome.reason, 4, "")
+        yield from _errors(outcome, title)
     for found in outcome.review:
-        yield from _wrapped(base.finding(found), 19, "yellow")
+        yield from _wrapped(base.finding(found), 4, "yellow")
 
 
 def _how(outcome: TaskOutcome) -> str:
@@ -85,15 +86,16 @@ def _how(outcome: TaskOutcome) -> str:
     return ", ".join(p for p in parts if p)
 
 
-def _errors(outcome: TaskOutcome) -> Iterator[Line]:
+def _errors(outcome: TaskOutcome, title: str) -> Iterator[Line]:
     if outcome.solved:
         return
     for failure in outcome.task.failures[:3]:
-        yield from _wrapped(failure.id, 19, "red", limit=200)
-        yield from _wrapped(failure.message, 21, "dim")
+        if failure.id not in title:
+            yield from _wrapped(failure.id, 4, "red", limit=200)
+        yield from _wrapped(failure.message, 6, "dim")
     more = len(outcome.task.failures) - 3
     if more > 0:
-        yield [(" " * 19 + f"… and {base.plural(more, 'more failure')}", "dim")]
+        yield [(f"    … and {base.plural(more, 'more failure')}", "dim")]
 
 
 def _figures(outcome: Outcome) -> Iterator[Line]:
@@ -113,13 +115,22 @@ def _next(outcome: Outcome) -> Iterator[Line]:
     if base.claim(outcome):
         yield []
         yield from _wrapped(f"Shown of what is fixed: {base.claim(outcome)}.", 2, "")
-    if base.next_command(outcome):
+    commands = {
+        "Take it:": base.next_command(outcome),
+        "Details:": f"zwarm-ci report {outcome.run} --open" if outcome.tasks else "",
+    }
+    if any(commands.values()):
         yield []
-        yield [("  Take it: ", ""), (base.next_command(outcome), "bold cyan")]
+    yield from ([(f"  {what} ", ""), (command, "bold cyan")] for what, command in commands.items() if command)
 
 
 def _wrapped(text: str, indent: int, style: str, limit: int = 600) -> Iterator[Line]:
     """Paragraph of `text` at an indent; a word longer than the line is left whole, so that ids and paths can be copied."""
     pad = " " * indent
-    for line in textwrap.wrap(one_line(text, limit), _WIDTH - indent, break_long_words=False, break_on_hyphens=False):
-        yield [(pad + line, style)]
+    yield from ([(line, style)] for line in _wrap(one_line(text, limit), pad, pad))
+
+
+def _wrap(text: str, first: str, rest: str) -> list[str]:
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )
