@@ -130,6 +130,7 @@ def test_an_end_without_a_result_is_a_failure(tmp_path: Path) -> None:
     assert report.state == "failed"
     assert "without a result" in report.message
     assert "nowhere" in report.message
+    assert "Traceback" in (order.folder / "stderr_1.txt").read_text()
 
 
 def test_the_worktrees_files_are_no_modules_of_ours(tmp_path: Path) -> None:
@@ -163,7 +164,17 @@ def test_it_ends_with_its_children_when_whoever_started_it_is_gone(tmp_path: Pat
 
 @pytest.mark.parametrize("origin", [None, Origin("abc", "Ada", "why", ("a.py:1", "b.py:2-3"))])
 def test_reports_survive_the_way(origin: Origin | None) -> None:
-    report = Report("completed", "ä\n", "revert", origin, True, Usage(1, 2, 3, 4, 5), None, 0.5, 1.5, 2, 9)
+    report = Report(
+        "completed",
+        "ä\n",
+        "revert",
+        origin,
+        attributed=True,
+        usage=Usage(1, 2, 3, 4, 5),
+        cost_usd=None,
+        denials=2,
+        suite_runs=9,
+    )
     assert read_result(json.loads(json.dumps(result_event(report)))) == report
 
 

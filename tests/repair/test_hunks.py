@@ -16,8 +16,8 @@ from zwarm_ci.repair.hunks import Found, Hunk, Span, hunks_of, reverse, split, u
 def _found(repo: Repo, place: Path, *, old: str = "HEAD~1", new: str = "HEAD") -> tuple[PrivateRepository, Found]:
     private = PrivateRepository.create(open_repository(repo.path), place)
     base = private.user.head
-    commits = [repo.git("rev-parse", rev) for rev in (old, new)]
-    return private, hunks_of(private, *commits, base, lambda path: path.startswith("tests/"))
+    before, after = (repo.git("rev-parse", rev) for rev in (old, new))
+    return private, hunks_of(private, before, after, base, lambda path: path.startswith("tests/"))
 
 
 def _two(

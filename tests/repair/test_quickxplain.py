@@ -43,7 +43,7 @@ def test_questions_that_are_not_monotone_give_a_set_without_idle_items(good: set
 
 def test_the_preferred_one_is_found_at_once_and_another_in_few_questions() -> None:
     for culprit, most in ((0, 2), (63, 16)):
-        asked = []
+        asked: list[object] = []
 
         def works(chosen: Sequence[int], culprit: int = culprit, asked: list[object] = asked) -> bool:
             asked.append(chosen)

@@ -76,5 +76,8 @@ def _report(ended: Exit, last: dict[str, Any], order: Order) -> Report:
         return Report("timed_out", f"no event for {order.silence:.0f} s", suite_runs=runs)
     if ended.ok and "result" in last:
         return read_result(last["result"])
-    said = one_line(decode(ended.stderr)[-600:], 400) or "it said nothing"
-    return Report("failed", f"ended with {ended.code} and without a result: {said}", suite_runs=runs)
+    said = decode(ended.stderr).strip()
+    if said:
+        (order.folder / f"stderr_{order.turn}.txt").write_text(said + "\n", encoding="utf-8")
+    last_line = one_line(said.rpartition("\n")[2], 400) or "it said nothing"
+    return Report("failed", f"ended with {ended.code} and without a result: {last_line}", suite_runs=runs)

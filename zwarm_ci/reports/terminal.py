@@ -90,9 +90,10 @@ def _errors(outcome: TaskOutcome, title: str) -> Iterator[Line]:
     if outcome.solved:
         return
     for failure in outcome.task.failures[:3]:
-        if failure.id not in title:
+        named = failure.id in title
+        if not named:
             yield from _wrapped(failure.id, 4, "red", limit=200)
-        yield from _wrapped(failure.message, 6, "dim")
+        yield from _wrapped(failure.message, 4 if named else 6, "dim")
     more = len(outcome.task.failures) - 3
     if more > 0:
         yield [(f"    … and {base.plural(more, 'more failure')}", "dim")]
