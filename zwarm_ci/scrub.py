@@ -107,14 +107,14 @@ def decode(data: bytes) -> str:
 
 def markdown(text: str) -> str:
     """`text` safe inside a Markdown table cell or list: no markup, mention, HTML or workflow command survives."""
-    flat = one_line(redact(text), 400)
+    flat = one_line(redact(plain(text)), 400)
     escaped = re.sub(r"([\\`*_{}\[\]<>|#!~])", r"\\\1", flat)
     return escaped.replace("@", "@\u2060").replace("::", ":\u2060:")
 
 
 def fenced(text: str, language: str = "") -> str:
     """`text` in a Markdown fence longer than any run of backticks inside it, with workflow commands broken."""
-    body = re.sub(r"^(\s*)::", "\\1:\u2060:", plain(redact(text)), flags=re.MULTILINE)
+    body = re.sub(r"^(\s*)::", "\\1:\u2060:", redact(plain(text)), flags=re.MULTILINE)
     longest = max((len(m) for m in re.findall(r"`+", body)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{body.rstrip()}\n{fence}\n"

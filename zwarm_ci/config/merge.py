@@ -18,7 +18,6 @@ from zwarm_ci.scrub import one_line
 from zwarm_ci.task import Check, Kind
 
 _ADAPTER = TypeAdapter(Tables)
-_PYTHON: frozenset[Kind] = frozenset({"pytest", "ruff", "mypy"})
 
 
 def load(
@@ -136,14 +135,12 @@ def _check(name: str, table: CheckTable, derive_kind: Callable[[str], Kind], ori
         label = next((at for key, at in origins.items() if key.startswith(dotted(("checks", name)) + ".")), "settings")
         raise ConfigError(f"{label}: {dotted(('checks', name, 'run'))} is missing", remedy="say which command it runs")
     kind = table.kind or derive_kind(table.run)
-    files = table.files if table.files is not None else (("**/*.py",) if kind in _PYTHON else ("**/*",))
     return Check(
         name=name,
         run=table.run,
         kind=kind,
         workdir=table.workdir,
         timeout=table.timeout,
-        files=files,
         fix=table.fix,
         setup=table.setup,
         env=table.env,

@@ -17,7 +17,7 @@ from zwarm_ci.task import Check, Kind
 #: Keys of the contract that a later version brings; `*` stands for a name.
 LATER = frozenset(
     "executor.model executor.sandbox executor.web_search executor.reasoning_effort executor.env executor.gateway "
-    "executor.inherit_user_config checks.*.services checks.*.services.up checks.*.services.down checks.*.isolation checks.*.network "
+    "executor.inherit_user_config checks.*.services checks.*.services.up checks.*.services.down checks.*.isolation checks.*.network checks.*.files "
     "verify.strict budget.usd budget.task_usd budget.day_usd hook orchestrate watchers github weave".split()
 )
 _WEEK = 7 * 24 * 3600.0
@@ -129,7 +129,6 @@ class CheckTable(Table):
     kind: Kind | None = None
     workdir: Inside = "."
     timeout: Duration = 900.0
-    files: Texts | None = None
     fix: OptionalText = ""
     setup: OptionalText = ""
     env: Variables = ()
