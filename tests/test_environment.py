@@ -69,7 +69,8 @@ def test_a_module_of_the_repository_does_not_answer_for_the_interpreter(tmp_path
 
 def test_editable_installs_of_every_form_are_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     top = plant(
-        tmp_path / "top", {"src/a/__init__.py": "", "lib/ns/b/__init__.py": "", "py/one.py": "", "env/c.py": ""}
+        tmp_path / "top",
+        {"src/a/__init__.py": "", "lib/ns/b/__init__.py": "", "py/one.py": "", "env/c.py": "", "rel/r.py": ""},
     )
     finder = (
         "from __future__ import annotations\nimport sys\n"
@@ -81,14 +82,14 @@ def test_editable_installs_of_every_form_are_mapped(tmp_path: Path, monkeypatch:
         str(top / "src"),
         "# a comment",
         "import sys",
-        "../../../lib",
+        "../../../../rel",
         str(tmp_path),
         files={"__editable___p_0_1_finder.py": finder},
     )
     plant(top, {".venv/lib/x.txt": ""})
-    assert discover(top).mapped == ("src", "lib", "py")
+    assert discover(top).mapped == ("src", "rel", "lib", "py")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["env", str(top), "/elsewhere"]))
-    assert discover(top).mapped == ("env", ".", "src", "lib", "py")
+    assert discover(top).mapped == ("env", ".", "src", "rel", "lib", "py")
 
 
 @pytest.mark.parametrize("source", ["MAPPING = {", "MAPPING = f()", "x = 1", "MAPPING = {1: 2, **x}"])

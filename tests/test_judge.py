@@ -112,14 +112,13 @@ def test_a_library_that_its_own_runner_runs_on_cannot_silence_it(tmp_path: Path)
     verdict = where.says(Case("silence", silence, frozenset()))
     assert verdict.status in {"tampered", "unverifiable"}, verdict
     unguarded = replace(where.court, rules=replace(where.court.rules, protect=("nothing",)))
-    hidden = Case(
-        "hidden",
-        lambda t: (
-            silence(t),
-            (t / "plug.py").write_text("exec(bytes.fromhex('%s'))\n" % (t / "plug.py").read_bytes().hex()),
-        )[0],
-        frozenset(),
-    )  # noqa: UP031
+
+    def hide(tree: Path) -> None:
+        silence(tree)
+        code = (tree / "plug.py").read_bytes().hex()
+        (tree / "plug.py").write_text(f"exec(bytes.fromhex('{code}'))\n")
+
+    hidden = Case("hidden", hide, frozenset())
     assert judge(unguarded, where.tasks[0], where.tree(hidden)).status == "unverifiable", (
         "the canary tells where no guard can read"
     )

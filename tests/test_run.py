@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import pytest
@@ -193,4 +192,4 @@ def test_dry_run_runs_nothing(repo: Repo) -> None:
 
 def test_reports_are_copied_where_asked(repo: Repo, tmp_path: Path) -> None:
     zwarm("fix-tests", "--reports", str(tmp_path / "out"), cwd=repo.path)
-    assert {"outcome.json", "junit.xml", "summary.md"} <= set(os.listdir(tmp_path / "out"))
+    assert {"outcome.json", "junit.xml", "summary.md"} <= {p.name for p in (tmp_path / "out").iterdir()}

@@ -101,9 +101,22 @@ class Trees:
             return self._known[key]
         if trouble := prepared.trouble.get(check.name):
             return CheckResult(check.name, check.run, None, trouble=trouble)
-        result = self.run_in(check, prepared.path, only=only, canary=canary)
+        result = self._restored(self.run_in(check, prepared.path, only=only, canary=canary), check, prepared)
         self._known[key] = result
         return result
+
+    def _restored(self, result: CheckResult, check: Check, prepared: Prepared) -> CheckResult:
+        """Take back what the check did to files that are not ignored; a linter that edits what it should judge is not believed."""
+        left = prepared.worktree.tree()
+        if left == prepared.tree:
+            return result
+        changed = self.repo.changes(prepared.tree, left)[0].path
+        prepared.worktree.reset(prepared.tree, ignored=False)
+        if check.is_test or result.trouble:
+            return result
+        return replace(
+            result, trouble=f"check: `{check.run}` edits files ({changed}) instead of reporting (make it report only)"
+        )
 
     def run_in(self, check: Check, folder: Path, *, only: Sequence[str] = (), canary: bool = True) -> CheckResult:
         """Run a check in any folder; nothing is remembered."""

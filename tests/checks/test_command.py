@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.checks.running import plant, run_in
-from zwarm_ci.checks import argv_of, derive_kind, run_fix, run_setup
+from zwarm_ci.checks import argv_of, derive_kind, run_check, run_fix, run_setup
 from zwarm_ci.environment import discover
 from zwarm_ci.errors import BlockedError, ConfigError
 from zwarm_ci.task import Check
@@ -103,7 +103,8 @@ def test_generic_is_its_exit_code_with_the_tail(tmp_path: Path) -> None:
     assert (bad.green, bad.failed, bad.exit_code) == (False, ("tests::exit",), 1)
     assert "three" in bad.failures[0].message
     plant(tree, {"hang.py": "import time\ntime.sleep(600)\n"})
-    hang = run_in(tree, "python hang.py", "generic", timeout=1)
+    check = Check("tests", "python hang.py")
+    hang = run_check(check, tree, env=discover(tree), scratch=tmp_path / "scratch", timeout=1)
     assert (hang.timed_out, hang.failed, hang.failures[0].message) == (True, ("tests::exit",), "timed out")
 
 

@@ -273,7 +273,7 @@ def test_green_outputs_are_green(tmp_path: Path) -> None:
         _eslint(b'[{"filePath":"a.js","messages":[{"ruleId":"x","severity":1,"message":"m"}]}]', 0, tmp_path), 0
     )
     assert green(_junit(b'<testsuite><testcase classname="a" name="b"/></testsuite>', 0, tmp_path), 0)
-    ok = b'{"Action":"run","Package":"p","Test":"T"}\n{"Action":"pass","Package":"p","Test":"T"}\n{"Action":"pass","Package":"p"}\n'
+    ok = b'{"Action":"run","Package":"p","Test":"T"}\n{"Action":"pass","Package":"p","Test":"T"}\n'
     assert green(_go(ok, 0, tmp_path), 0)
     ok = (
         b"     Running unittests src/lib.rs (target/debug/deps/a-0123456789abcdef)\n"
@@ -335,3 +335,22 @@ def test_a_report_of_newer_go_names_the_package_that_does_not_build(tmp_path: Pa
     parsed = go.parse(lines.decode(), check=_check("go"), code=1, cwd=tmp_path, tree=tmp_path, module="m")
     assert (parsed.failed, str(parsed.failures[0].place), parsed.failures[0].shape) == (("m/b",), "b/b.go:3", "build")
     assert not parsed.trouble
+
+
+def _pytest(events: bytes, xml: bytes, code: int, tree: Path) -> Parsed:
+    return pytest_kind.parse(_witnesses(events, xml, code), check=_check("pytest"), cwd=tree, tree=tree)
+
+
+def test_witnesses_of_pytest_that_contradict_each_other_are_not_believed(tmp_path: Path) -> None:
+    events, xml = (DATA / "pytest" / "red.jsonl").read_bytes(), (DATA / "pytest" / "red.xml").read_bytes()
+    assert not _pytest(events, xml, 1, tmp_path).trouble
+    one_less = xml.replace(
+        b'classname="tests.test_calc" name="test_deep"', b'classname="tests.test_calc" name="test_setup"'
+    )
+    assert one_less != xml
+    assert "disagree: 9 or 8 failed" in _pytest(events, one_less, 1, tmp_path).trouble
+    assert "its process with 1" in _pytest(events.replace(b'"exit": 1', b'"exit": 0'), xml, 1, tmp_path).trouble
+    assert "its process with 0" in _pytest(events, xml, 0, tmp_path).trouble
+    assert "no JUnit report" in pytest_kind.parse(
+        replace(_witnesses(events, xml, 1), junit=None), check=_check("pytest"), cwd=tmp_path, tree=tmp_path
+    ).trouble  # fmt: skip

@@ -123,8 +123,10 @@ def test_only_the_asked_ids_run_and_others_are_absent(mixed: Path) -> None:
     result = believed(run_in(mixed, only=asked))
     assert (result.passed, result.failed) == (tuple(asked[:1]), tuple(asked[1:2]))
     assert result.state("tests/test_none.py::test_x") == "absent"
-    whole_file = believed(run_in(mixed, only=["tests/test_gone.py"]))
-    assert whole_file.failed == ("tests/test_gone.py",)
+    broken_file = believed(run_in(mixed, only=["tests/test_gone.py"]))
+    assert broken_file.failed == ("tests/test_gone.py",)
+    whole_file = believed(run_in(mixed, only=["tests/test_calc.py"]))
+    assert (len(whole_file.failed), len(whole_file.passed)) == (8, 2)
     none = believed(run_in(mixed, only=["tests/test_none.py::test_x"]))
     assert (none.exit_code, none.green, none.passed) == (5, False, ())
     by_command = believed(run_in(mixed, "python -m pytest tests/test_calc.py -n 2", only=asked))
@@ -251,6 +253,13 @@ def test_a_workdir_below_the_top_gives_places_from_the_top(tmp_path: Path) -> No
     tree = plant(tmp_path / "tree", {"sub/test_a.py": "def test_a():\n    assert 0\n"})
     result = believed(run_in(tree, workdir="sub"))
     assert (result.failed, result.failures[0].place) == (("test_a.py::test_a",), Place("sub/test_a.py", 2))
+
+
+def test_a_tree_and_scratch_named_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(tmp_path / "tree", {"test_a.py": "def test_a():\n    assert 0\n"})
+    monkeypatch.chdir(tmp_path)
+    result = believed(run_in(Path("tree")))
+    assert (result.failed, result.failures[0].place) == (("test_a.py::test_a",), Place("test_a.py", 2))
 
 
 def test_without_a_canary_the_exit_code_is_the_commands(tmp_path: Path) -> None:

@@ -75,6 +75,7 @@ def test_limit():
     s = Stack()
     for n in (1, 2, 3):
         s.push(n)
+    assert Stack.limit == 3
     with pytest.raises(OverflowError):
         s.push(4)
 """

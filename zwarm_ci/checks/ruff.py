@@ -19,6 +19,8 @@ def prepare(job: Job) -> Job:
     """Format and file go through ruff's own variables, so that wrappers pass them on; the command's own give way."""
     report = job.folder / "ruff.json"
     argv = _without_output(job.argv)
+    if "check" in argv:  # a project's own `fix = true` would mend the tree instead of reporting on it
+        argv += ("--no-fix", "--no-fix-only")
     return replace(job, argv=argv).with_env(
         RUFF_OUTPUT_FORMAT="json", RUFF_OUTPUT_FILE=str(report), RUFF_CACHE_DIR=str(job.folder / "ruff-cache")
     )
