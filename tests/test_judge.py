@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.judge import CASES, FILES, FIXED, Case
+from tests.conformance.judge import CASES, FILES, FIXED, Case, writes
 from tests.support import Repo
 from zwarm_ci import baseline, environment
 from zwarm_ci.budget import Ledger
@@ -137,6 +137,6 @@ def test_a_known_flaky_test_is_no_regression_and_an_unknown_one_goes_to_review(t
     }
     where = Bench(Repo.make(tmp_path / "repo", files), tmp_path)
     assert set(where.court.baseline.flaky) == {("tests", "tests/test_known.py::test_cold")}
-    verdict = where.says(Case("honest", lambda t: (t / "calc.py").write_text(FIXED) and None, frozenset()))
+    verdict = where.says(Case("honest", writes({"calc.py": FIXED}), frozenset()))
     assert verdict.status == "fixed", verdict.reason
     assert [(f.guard, f.level) for f in verdict.findings] == [("flaky", "review")]

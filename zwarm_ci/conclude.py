@@ -103,3 +103,7 @@ def _end(facts: Facts, interrupted: int, blocked: str) -> tuple[RunStatus, int, 
     if flaky:
         return "green", 0, f"nothing to repair: {said}"
     return "green", 0, "every check is green, nothing to do"
+
+
+def _counted(tasks: Sequence[TaskOutcome]) -> str:
+    return ", ".join(f"{n} {status.replace('_', ' ')}" for status, n in count(tasks).items())

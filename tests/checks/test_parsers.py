@@ -274,6 +274,7 @@ def test_green_outputs_are_green(tmp_path: Path) -> None:
     )
     assert green(_junit(b'<testsuite><testcase classname="a" name="b"/></testsuite>', 0, tmp_path), 0)
     ok = b'{"Action":"run","Package":"p","Test":"T"}\n{"Action":"pass","Package":"p","Test":"T"}\n'
+    ok += b'{"Action":"pass","Package":"p"}\n'
     assert green(_go(ok, 0, tmp_path), 0)
     ok = (
         b"     Running unittests src/lib.rs (target/debug/deps/a-0123456789abcdef)\n"
@@ -293,6 +294,10 @@ def test_green_outputs_are_green(tmp_path: Path) -> None:
         (_go, b""),
         (_go, b'{"Action":"run","Package":"p","Test":"T"}\n{"Action":"start","Package":"p"}\n'),
         (_go, b'{"Action":"pass","Package":"p"}\n'),
+        (
+            _go,
+            b'{"Action":"pass","Package":"p","Test":"S"}\n{"Action":"start","Package":"p"}\n{"Action":"run","Package":"p","Test":"T"}\n',
+        ),
         (_cargo, b""),
         (_cargo, b"test result: ok. 3 passed; 0 failed; 0 ignored;\ntest a ... ok\n"),
         (_eslint, b"Oops!"),
@@ -351,6 +356,17 @@ def test_witnesses_of_pytest_that_contradict_each_other_are_not_believed(tmp_pat
     assert "disagree: 9 or 8 failed" in _pytest(events, one_less, 1, tmp_path).trouble
     assert "its process with 1" in _pytest(events.replace(b'"exit": 1', b'"exit": 0'), xml, 1, tmp_path).trouble
     assert "its process with 0" in _pytest(events, xml, 0, tmp_path).trouble
+    assert _pytest(events + b'{"event": "rep\n', xml, 1, tmp_path).trouble.startswith("runner: ")
     assert "no JUnit report" in pytest_kind.parse(
         replace(_witnesses(events, xml, 1), junit=None), check=_check("pytest"), cwd=tmp_path, tree=tmp_path
     ).trouble  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "sample", [s for s in SAMPLES if s.read not in (_generic, _pytest_events, _pytest_xml)], ids=lambda s: s.name
+)
+def test_exit_code_and_findings_must_agree(sample: Sample, tmp_path: Path) -> None:
+    assert sample.read(sample.data, 0, tmp_path).trouble.startswith("runner: ")
+    assert sample.read(sample.data, 99, tmp_path).trouble.startswith("runner: ") or sample.read is _junit
+    empty = b"[]" if sample.name.endswith(".json") else b""
+    assert sample.read(empty, sample.code, tmp_path).trouble.startswith(("runner: ", "check: "))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -53,7 +51,7 @@ CALC = "def add(a, b):\n    return a - b\n\n\ndef div(a):\n    return a / 0\n"
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("mixed") / "tree ä"
+    folder = tmp_path_factory.mktemp("mixed") / "a b" / "tree ä"
     return plant(
         folder, {"calc.py": CALC, "tests/test_calc.py": MIXED, "tests/test_gone.py": "from calc import gone\n"}
     )
@@ -350,7 +348,5 @@ def test_git_variables_of_a_hook_do_not_reach_a_check(tmp_path: Path, monkeypatc
     monkeypatch.setenv("SECRET_TOKEN", "t0ps3cret")
     tests = "import os\ndef test_a():\n    assert not {'GIT_INDEX_FILE', 'SECRET_TOKEN'} & set(os.environ)\n"
     assert believed(run_in(plant(tmp_path / "tree", {"test_a.py": tests}))).green
-    assert os.environ["GIT_INDEX_FILE"]
     listed = run_in(tmp_path / "tree", env_names=("SECRET_TOKEN",))
     assert listed.failed, "a listed name passes"
-    assert sys.executable

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,7 +35,8 @@ def test_never_longer_than_the_limit(text: str, limit: int) -> None:
     assert len(reduce_log(text, limit)) <= limit
 
 
-def test_a_huge_log_takes_no_time() -> None:
-    began = time.monotonic()
-    assert len(reduce_log("x" * 50_000_000 + "\nE   end\n" + "Error\n" * 1_000_000)) <= 6000
-    assert time.monotonic() - began < 5
+def test_of_a_huge_log_only_start_and_end_are_read() -> None:
+    text = reduce_log("x" * 5_000_000 + "\nE   in the middle\n" + "noise\n" * 1_000_000 + "E   at the end\n")
+    assert len(text) <= 6000
+    assert "E   at the end" in text
+    assert "in the middle" not in text

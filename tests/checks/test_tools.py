@@ -134,9 +134,13 @@ def test_unittest_mended_forged_hanging_and_empty(bare: Path) -> None:
     assert run_in(bare, "python -m unittest", "junit").trouble.startswith("runner: ")
     plant(
         bare,
-        {"test_add.py": "import time, unittest\nclass T(unittest.TestCase):\n    def test_a(self): time.sleep(600)\n"},
+        {
+            "test_add.py": "import time, unittest\nclass T(unittest.TestCase):\n    def test_a(self): time.sleep(600)\n    def test_b(self): pass\n"
+        },
     )
-    assert believed(run_in(bare, "python -m unittest", "junit", timeout=2)).failed == ("test_add.T.test_a",)
+    hang = believed(run_in(bare, "python -m unittest", "junit", timeout=4))
+    assert (hang.failed, hang.failures[0].place) == (("test_add.T.test_a",), Place("test_add.py", 3))
+    assert hang.state("test_add.T.test_b") == "absent"
     plant(bare, {"test_add.py": ""})
     assert run_in(bare, "python -m unittest", "junit").trouble.startswith("check: no tests ran")
 

@@ -155,7 +155,7 @@ class Line:
 def bill(lines, discount=0):
     total = 0
     for line in lines:
-        if line.count == 0:
+        if line.price < 0:
             continue
         total += line.total
     postage = 0 if total >= FREE_FROM else 5
@@ -178,7 +178,7 @@ def test_not_free():
 
 
 def test_none():
-    assert bill([Line(10, 0), Line(20)]) == 25
+    assert bill([Line(-10), Line(20)]) == 25
 
 
 def test_discount():
@@ -192,7 +192,7 @@ BUGS = (
     Bug("boundary_in_method", _STACK, _STACK_TEST, ">= self.limit", "> self.limit"),
     Bug("class_constant", _STACK, _STACK_TEST, "limit = 3", "limit = 2"),
     Bug("wrong_attribute", _STACK, _STACK_TEST, "self.gone.append(item)", "self.items.append(item)"),
-    Bug("off_by_one", _SEARCH, _SEARCH_TEST, "lo = mid + 1", "lo = mid"),
+    Bug("off_by_one", _SEARCH, _SEARCH_TEST, "lo = mid + 1", "lo = mid + 2"),
     Bug("and_or", _SEARCH, _SEARCH_TEST, "lo < len(xs) and xs[lo]", "lo < len(xs) or xs[lo]"),
     Bug("wrong_constant", _SEARCH, _SEARCH_TEST, "lo, hi = 0", "lo, hi = 1"),
     Bug("lower_upper", _TEXT, _TEXT_TEST, "upper()", "lower()"),

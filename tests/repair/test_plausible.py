@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def _repair(lab: Lab) -> Remedy:
 
 def _workshop(tmp_path: Path, files: dict[str, str], check: Check | None = None) -> Workshop:
     repo = history(tmp_path / "r", files)
-    return Workshop(repo, tmp_path / "w", check) if check else Workshop(repo, tmp_path / "w")
+    return Workshop(repo, tmp_path / "w", check or Check("tests", "python -m pytest", "pytest", timeout=10.0))
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda b: b.name)
@@ -88,7 +89,15 @@ def test_what_no_single_edit_repairs_is_said_so(tmp_path: Path) -> None:
         "test_m.py": "from m import f\n\n\ndef test_f():\n    assert f(3) == {'x': (3, 9, 27)}\n",
     }
     remedy = _repair(_workshop(tmp_path, files).lab())
-    assert remedy.message.endswith(" single edits makes them pass")
+    assert re.fullmatch(r"none of \d+ single edits makes them pass", remedy.message)
+
+
+def test_what_was_not_tried_is_not_claimed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plausible, "SECONDS", 0.01)
+    remedy = _repair(_workshop(tmp_path, {"m.py": BUGS[0].broken, "test_m.py": BUGS[0].test.replace("{m}", "m")}).lab())
+    assert re.fullmatch(
+        r"none of \d single edits makes them pass \(\d\d+ were thought of; the time was over\)", remedy.message
+    )
 
 
 def test_tests_and_settings_are_never_edited(tmp_path: Path) -> None:

@@ -288,7 +288,7 @@ class _Result:
     def parsed(self) -> Parsed:
         """The result as a value."""
         told = self.told
-        files = [i.split("::")[0] for i in told.collected or ()]
+        files = [i.split("::")[0] for i in told.collected or () if "::" in i]
         modules = dict.fromkeys(m for m in (*told.modules, *files) if m not in told.collect_errors)
         if told.collected is not None:
             modules[f"{self.check.name}::startup"] = None

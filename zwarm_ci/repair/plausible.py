@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import groupby, islice
 
 from zwarm_ci.repair import warm
@@ -22,9 +22,10 @@ from zwarm_ci.task import Place
 SECONDS = 25.0
 CANDIDATES = 3000
 _TRACE_SHARE = 0.4  # of the time; the rest is for trying
-_FIRST_CPU = 2.0  # seconds for a target where nothing says how long it takes (it hangs on the base)
+_IMPORT_CPU = 2.0  # seconds more where all is imported anew
 _SLOWER = 8.0  # times the baseline's CPU time before an edit counts as hanging
 _LEAST_CPU = 0.5
+_LEAST_CPU_HUNG = 0.2  # where the targets hang, so will most edits: each costs this much
 _SHOWN = 40  # bytes of a line on either side of the edit
 _ENOUGH = 5  # plausible edits; more say nothing new
 _PROBE_SECONDS = 20.0
@@ -37,6 +38,15 @@ class _Patch:
 
     edit: Edit
     tree: str
+
+
+@dataclass(slots=True)
+class _Tried:
+    """What became of edits: those that pass, those that only a new import would show, and how many were judged."""
+
+    passing: list[Edit] = field(default_factory=list)
+    reload: list[Edit] = field(default_factory=list)
+    count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +67,14 @@ def repair(lab: Lab, spectrum: Spectrum | None) -> Remedy:
     if not sources:
         return Remedy("no line outside tests and settings is run by the failing tests")
     tries = list(islice(_candidates(spectrum, sources), CANDIDATES))
-    good = [_patched(lab, edit) for edit in _passing(lab, spectrum, tries)]
+    passing, tried = _passing(lab, spectrum, tries)
+    good = [_patched(lab, edit) for edit in passing]
     fresh = [p for p in good if p.tree not in lab.subject.refused]
-    if not fresh:
-        return Remedy(
-            f"none of {len(tries)} single edits makes them pass"
-            if not good
-            else "each edit that passes was refused before"
-        )
+    if good and not fresh:
+        return Remedy("each edit that passes was refused before")
+    if not good:
+        cut = f" ({len(tries)} were thought of; the time was over)" if tried < len(tries) else ""
+        return Remedy(f"none of {tried} single edits makes them pass{cut}")
     return _choose(lab, fresh)
 
 
@@ -95,34 +105,34 @@ def _by_path(places: Sequence[Place]) -> Iterator[tuple[str, list[int]]]:
         yield path, [place.line for place in group]
 
 
-def _passing(lab: Lab, spectrum: Spectrum, tries: Sequence[Edit]) -> list[Edit]:
-    """The edits with which the targets pass in a fork, and the tests of the same files that passed before still do."""
+def _passing(lab: Lab, spectrum: Spectrum, tries: Sequence[Edit]) -> tuple[list[Edit], int]:
+    """The edits with which the targets pass in a fork, and the tests of the same files that passed before still do; how many were tried."""
     until = time.monotonic() + min(SECONDS * (1 - _TRACE_SHARE), lab.left())
-    cpu = _FIRST_CPU if spectrum.hung or not spectrum.cpu else max(_LEAST_CPU, _SLOWER * spectrum.cpu)
-    found: list[Edit] = []
+    cpu = max(_LEAST_CPU_HUNG if spectrum.hung else _LEAST_CPU, _SLOWER * spectrum.cpu)
+    first, second = _Tried(), _Tried()
     bodies = [edit for edit in tries if edit.function is not None]
     if spectrum.failing and bodies:
-        found, reload = _tried(lab, "swaps", bodies, spectrum, cpu, until)
-        tries = [edit for edit in tries if edit.function is None] + reload
-    if not found and tries and time.monotonic() < until:
-        found, _ = _tried(lab, "imports", tries, spectrum, cpu + _FIRST_CPU, until)
-    return found
+        first = _tried(lab, "swaps", bodies, spectrum, cpu, until)
+        tries = [edit for edit in tries if edit.function is None] + first.reload
+    if not first.passing and tries and time.monotonic() < until:
+        second = _tried(lab, "imports", tries, spectrum, cpu + _IMPORT_CPU, until)
+    return first.passing + second.passing, first.count + second.count
 
 
-def _tried(
-    lab: Lab, mode: str, tries: Sequence[Edit], spectrum: Spectrum, cpu: float, until: float
-) -> tuple[list[Edit], list[Edit]]:
-    found, reload = [], []
+def _tried(lab: Lab, mode: str, tries: Sequence[Edit], spectrum: Spectrum, cpu: float, until: float) -> _Tried:
     told = warm.events(
         lab, mode, until - time.monotonic(), edits=[asdict(e) for e in tries], passing=sorted(spectrum.passing), cpu=cpu, enough=_ENOUGH,
         after_first=_AFTER_FIRST,
     )  # fmt: skip
+    result = _Tried()
     for event in told:
-        if event["type"] == "tried" and event["passed"]:
-            found.append(tries[event["edit"]])
+        if event["type"] == "tried":
+            result.count += 1
+            if event["passed"]:
+                result.passing.append(tries[event["edit"]])
         elif event["type"] == "reload":
-            reload.append(tries[event["edit"]])
-    return found, reload
+            result.reload.append(tries[event["edit"]])
+    return result
 
 
 def _patched(lab: Lab, edit: Edit) -> _Patch:

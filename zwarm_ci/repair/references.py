@@ -47,6 +47,9 @@ def call(source: Source, node: ast.AST) -> Iterator[Raw]:
         yield 3, node, *source.span(node), source.atom(node.args[0])
     if isinstance(node.func, ast.Attribute) and not node.args and not node.keywords:
         yield 3, node, *source.span(node), source.text(node.func.value)
+    for argument in node.args:
+        if isinstance(argument, ast.Name):
+            yield 3, node, *source.span(argument), f"{argument.id}[1:]"
     parts: list[ast.AST] = [*node.args, *node.keywords]
     for kept, dropped in pairwise(parts):
         yield 3, node, source.span(kept)[1], source.span(dropped)[1], ""
@@ -118,7 +121,7 @@ def returned(source: Source, node: ast.AST) -> Iterator[Raw]:
     """Another simple result; a pair the other way round."""
     if not isinstance(node, ast.Return) or node.value is None:
         return
-    for other in ("None", "True", "False", "0", "[]", "''"):
+    for other in ("None", "True", "False", "0", "[]", "[[]]", "''"):
         yield 3, node, *source.span(node.value), other
     if isinstance(node.value, ast.Tuple) and len(node.value.elts) == 2:
         first, second = (source.text(e) for e in node.value.elts)

@@ -66,8 +66,9 @@ def _find_step(lab: Lab, last: str) -> Step | str:
 
     position = last_green(chain, ask, known=bool(last))
     if position is None:
-        where = f"the source of {last[:10]}" if last else f"no source of the last {len(chain) - 1} first parents"
-        return f"{where} {'does not make' if last else 'makes'} these ids green with today's tests"
+        if last:
+            return f"the source of {last[:10]} does not make these ids green with today's tests"
+        return f"none of the earlier sources tried, back to {chain[-1][:10]}, makes these ids green with today's tests"
     _still(lab, _as_of(lab, chain[position]), Answer.GREEN, "the last green source")
     step = turning_point(chain, position, ask)
     if step.green != chain[position]:

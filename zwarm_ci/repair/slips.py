@@ -35,7 +35,7 @@ _ARITHMETIC: Mapping[type[ast.operator], tuple[str, tuple[str, ...]]] = {
     ast.LShift: ("<<", (">>",)),
     ast.RShift: (">>", ("<<",)),
 }
-_ORDER_MATTERS = (ast.Sub, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.LShift, ast.RShift)
+_ORDER_MATTERS = (ast.Add, ast.Sub, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.LShift, ast.RShift)
 
 
 def _operator(source: Source, left: ast.AST, right: ast.AST, old: str) -> tuple[int, int] | None:
@@ -143,7 +143,7 @@ def _more_condition(source: Source, test: ast.expr) -> Iterator[Raw]:
     for owner in dict.fromkeys(source.text(n.value) for n in ast.walk(test) if isinstance(n, ast.Attribute)):
         yield 2, test, *source.span(test), f"{owner} is None or {source.atom(test)}"
         yield 2, test, *source.span(test), f"{owner} is not None and {source.atom(test)}"
-    for name in source.names_near(test)[:4]:
+    for name in source.names_near(test)[:6]:
         if name not in source.text(test):
             yield 3, test, *source.span(test), f"{source.atom(test)} and {name}"
             yield 3, test, *source.span(test), f"{source.atom(test)} or not {name}"
@@ -219,4 +219,4 @@ def _countable(node: ast.AST) -> Iterator[tuple[int, ast.expr]]:
     if isinstance(node, ast.Return) and node.value is not None:
         yield 2, node.value
     if isinstance(node, ast.Assign):
-        yield 3, node.value
+        yield 2 if isinstance(node.value, ast.Name) else 3, node.value

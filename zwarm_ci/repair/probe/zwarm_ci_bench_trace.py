@@ -74,6 +74,7 @@ class _Tracing:
     def run(self) -> None:
         for item in self.suite.targets:
             if not self.traced(item, self.left() / 3):
+                self.guess()
                 return
         # As edits will be tried: all of them in one process, untraced. Its time is what theirs is measured by.
         passed, cpu = forked(lambda: [self.suite.run(i) for i in self.suite.targets], self.left() / 3, 60.0)
@@ -83,6 +84,13 @@ class _Tracing:
         for item in self.suite.others[: self.order["near"]]:
             if time.monotonic() > self.until or not self.traced(item, max(1.0, 8 * cpu)):
                 return
+
+    def guess(self) -> None:
+        """Where a target hangs, the tests beside it say what one costs."""
+        beside = self.suite.others[:20]
+        passed, cpu = forked(lambda: [self.suite.run(i) for i in beside], 2.0, 10.0)
+        if beside and passed is not None:
+            self.out(type="baseline", cpu=cpu / len(beside) * len(self.suite.targets))
 
     def traced(self, item: Any, seconds: float) -> bool:
         """Say what one test runs; False = it hung."""
