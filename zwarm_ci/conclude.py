@@ -89,13 +89,10 @@ def _end(facts: Facts, interrupted: int, blocked: str) -> tuple[RunStatus, int, 
         return "blocked", 4, blocked
     if facts.stopped:
         return "stopped", 3, facts.stopped
-    said = ", ".join(f"{n} {status.replace('_', ' ')}" for status, n in count(facts.tasks).items())
+    said = _counted(facts.tasks)
     if remaining:
-        return (
-            ("partly_fixed" if repaired else "not_fixed"),
-            1,
-            f"{len(remaining)} of {len(facts.tasks)} tasks remain: {said}",
-        )
+        status: RunStatus = "partly_fixed" if repaired else "not_fixed"
+        return status, 1, f"{len(remaining)} of {len(facts.tasks)} tasks remain: {_counted(remaining)}"
     if flaky and facts.strict_flaky:
         return ("partly_fixed" if repaired else "not_fixed"), 1, f"{len(flaky)} flaky (--strict-flaky): {said}"
     if repaired:

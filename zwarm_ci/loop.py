@@ -20,6 +20,7 @@ from zwarm_ci.verdict import Attempt, Status, TaskOutcome, Verdict
 from zwarm_ci.verify.judge import Court, judge
 
 Tell = Callable[[str], None]
+_COHORT = 500  # ids asked for at once; more than that is a suite, and runs as one
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,10 @@ class Shop:
     sessions: int
     timeout: float
     silence: float
+
+    def cohort(self, check: str) -> tuple[str, ...]:
+        """The red ids of a check that can be asked for together; one that hangs would hold up the others."""
+        return tuple(f.id for f in self.court.baseline.failures(check) if "timed out" not in f.message)[:_COHORT]
 
 
 @dataclass(slots=True)
@@ -160,8 +165,9 @@ def _turn(shop: Shop, rung: Rung, case: _Case, meta: Meta, worktree: Worktree, t
     scratch = shop.scratch / f"{meta.id}-tmp{turn}"
     scratch.mkdir(parents=True)
     timeout = min(shop.timeout, shop.court.trees.ledger.left())
+    bench = replace(shop.workbench, cohort=shop.cohort(case.task.check))
     order = Order(
-        meta.id, turn, rung.model, case.task, message, worktree.path, shop.workbench, shop.store.folder(meta.id), scratch,
+        meta.id, turn, rung.model, case.task, message, worktree.path, bench, shop.store.folder(meta.id), scratch,
         timeout, shop.silence, tuple(case.refused),
     )  # fmt: skip
     with shop.store.turn_file(meta, turn).open("wb") as file:

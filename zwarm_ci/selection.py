@@ -174,7 +174,14 @@ def shop(request: Request, site: Site, settings: Settings, court: Court, rungs: 
     """What sessions of a run are given."""
     revert = may_revert(request, site.user, os.environ)
     workbench = Workbench(
-        site.private.path, site.user.top, court.base, court.checks, request.last_green, revert, settings.verify.protect
+        site.private.path,
+        site.user.top,
+        court.base,
+        court.checks,
+        request.last_green,
+        revert,
+        settings.verify.protect,
+        site.scratch / "shared",
     )
     executor, loop = settings.executor, settings.loop
     return Shop(

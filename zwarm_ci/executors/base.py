@@ -31,6 +31,8 @@ class Workbench:
         revert: may a regression be undone (protected or default branch, `--allow-revert`, or `last_green` by hand)?
             False = name the hunks only (`attributed`).
         protect: the user's own globs from `verify.protect`.
+        shared: folder for answers that the sessions of one run share; None = none.
+        cohort: all red ids of the task's check; one run on an old source answers for every task.
     """
 
     private: Path
@@ -40,6 +42,8 @@ class Workbench:
     last_green: str = ""
     revert: bool = False
     protect: tuple[str, ...] = ()
+    shared: Path | None = None
+    cohort: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,11 @@ from zwarm_ci.executors.wire import handed_on, read_order, result_event
 from zwarm_ci.git import PrivateRepository, Worktree, open_repository
 from zwarm_ci.proc import STOP, stoppable
 from zwarm_ci.repair import fixers, plausible, regression, warm
+from zwarm_ci.repair.archive import Archive
 from zwarm_ci.repair.lab import Lab, OutOfTimeError, Remedy, Subject
 from zwarm_ci.repair.localize import Spectrum
 from zwarm_ci.scrub import plain
+from zwarm_ci.task import TEST_KINDS
 
 _MARGIN = 0.9  # of the turn's time; the rest is for ending in good order
 _TRACE_SECONDS = 10.0
@@ -65,7 +67,7 @@ def work(order: Order, progress: Callable[[str, int], None]) -> Report:
                     remedy.attributed,
                     suite_runs=lab.runs,
                 )
-            reasons.append(f"{name}: {remedy.message}")
+            reasons.append(remedy.message if name in remedy.message else f"{name}: {remedy.message}")
             progress(reasons[-1], lab.runs)
     finally:
         lab.close()
@@ -74,13 +76,16 @@ def work(order: Order, progress: Callable[[str, int], None]) -> Report:
 
 def _methods(lab: Lab, order: Order) -> Iterator[tuple[str, Callable[[], Remedy]]]:
     """The methods in their order; what a later one needs is made when it is its turn."""
-    yield "fixers", lambda: fixers.fix(lab)
+    tests = lab.subject.check.kind in TEST_KINDS
+    if not tests:
+        yield "fixer", lambda: fixers.fix(lab)
     traced = _traced(lab)
     bench = order.workbench
     frames = [p for f in order.task.failures for p in (*reversed(f.frames), f.place) if p is not None]
     covered = [*frames, *(place for _, place in traced.ranked())] if traced else frames
     yield "regression", lambda: regression.undo(lab, last=bench.last_green, allowed=bench.revert, covered=covered)
-    yield "single edits", lambda: plausible.repair(lab, traced)
+    if tests:
+        yield "single edits", lambda: plausible.repair(lab, traced)
 
 
 def _traced(lab: Lab) -> Spectrum | None:
@@ -110,6 +115,8 @@ def _lab(order: Order, progress: Callable[[str, int], None]) -> Lab:
         order.scratch,
         time.monotonic() + order.timeout * _MARGIN,
         progress,
+        archive=Archive(bench.shared) if bench.shared else None,
+        cohort=bench.cohort,
     )
 
 

@@ -42,6 +42,8 @@ def read_order(text: str) -> Order:
         bench["last_green"],
         bench["revert"],
         tuple(bench["protect"]),
+        Path(bench["shared"]) if bench["shared"] else None,
+        tuple(bench["cohort"]),
     )
     failures = tuple(_failure(f) for f in data["task"]["failures"])
     paths = {name: Path(data[name]) for name in ("worktree", "folder", "scratch")}

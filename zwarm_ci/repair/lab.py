@@ -18,6 +18,7 @@ from zwarm_ci.checks import run_check, run_setup
 from zwarm_ci.environment import Environment
 from zwarm_ci.git import PrivateRepository, Worktree
 from zwarm_ci.protected import is_notes, is_protected
+from zwarm_ci.repair.archive import Archive
 from zwarm_ci.task import TEST_KINDS, Check, Failure, Origin, Task
 from zwarm_ci.verdict import CheckResult, Method
 
@@ -78,6 +79,8 @@ class Lab:
     tell: Callable[[str, int], None]
     runs: int = 0
     trouble: str = ""
+    archive: Archive | None = None
+    cohort: tuple[str, ...] = ()
     _worktree: Worktree | None = None
     _standing: str = ""
     _known: dict[tuple[str, tuple[str, ...]], CheckResult] = field(default_factory=dict)
@@ -162,6 +165,30 @@ class Lab:
         self._known[key] = result
         return result
 
+    def shared(self, tree: str, only: Sequence[str] = (), *, why: str, limit: float = 0.0) -> CheckResult:
+        """Like `run`, but an answer that another session of the run has, or is about to have, is taken from it."""
+        if self.archive is None:
+            return self.run(tree, only, why=why, limit=limit)
+        name = self.subject.check.name
+        with (
+            _Heartbeat(lambda: self.tell(f"{why}: waiting for another session's run", self.runs)),
+            self.archive.alone(tree, name, only),
+        ):
+            result = self.archive.get(tree, name, only)
+            if result is None:
+                result = self.run(tree, only, why=why, limit=limit)
+                self.archive.put(tree, only, result)
+        return result
+
+    def answer_of_source(self, tree: str, *, why: str) -> Answer:
+        """What the targets say of an older source, asked together with the other red ids, so that one run answers for every task."""
+        hung = any(_hung(f) for f in self.subject.task.failures)
+        if hung or not set(self.targets) <= set(self.cohort):
+            return self.answer(tree, why=why)
+        before = self.baseline()
+        limit = max(20.0, 8 * before.seconds * len(self.cohort) / len(self.targets))
+        return read(self.shared(tree, self.cohort, why=why, limit=limit), before, self.subject)
+
     def baseline(self) -> CheckResult:
         """The targets on the base, run here: what red looks like."""
         if self._baseline is None:
@@ -188,7 +215,7 @@ class Lab:
                 else after
             )
         else:
-            before = self.run(self.base_tree, why="the whole check on the base")
+            before = self.shared(self.base_tree, why="the whole check on the base")
         if self.subject.check.kind in TEST_KINDS:
             lost = [i for i in before.passed if after.state(i) in {"failed", "absent"}]
         else:

@@ -62,7 +62,7 @@ def _find_step(lab: Lab, last: str) -> Step | str:
         return "there is no earlier commit"
 
     def ask(commit: str) -> Answer:
-        return lab.answer(_as_of(lab, commit), why=f"the failing ids on the source of {commit[:10]}")
+        return lab.answer_of_source(_as_of(lab, commit), why=f"the failing ids on the source of {commit[:10]}")
 
     position = last_green(chain, ask, known=bool(last))
     if position is None:
