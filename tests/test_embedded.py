@@ -110,8 +110,7 @@ def test_nothing_helps_and_it_says_why(tmp_path: Path) -> None:
     report, _ = _turn(order)
     assert (report.state, report.method) == ("completed", None)
     assert report.message == (
-        "not fixed, because fixers: check 'words' has no fix command; regression: not a code regression: there is no earlier commit; "
-        "single edits: it tries edits on pytest and unittest failures only"
+        "not fixed, because fixer: check 'words' has no fix command; not a code regression: there is no earlier commit"
     )
 
 
@@ -120,7 +119,7 @@ def test_a_fixer_that_is_missing_is_a_reason_not_a_crash(tmp_path: Path) -> None
     order = replace(order, workbench=replace(order.workbench, checks=(replace(GREPS, fix="no-such-program"),)))
     report, _ = _turn(order)
     assert report.state == "completed"
-    assert "fixers: no-such-program: not found" in report.message
+    assert "fixer: no-such-program: not found" in report.message
 
 
 def test_an_end_without_a_result_is_a_failure(tmp_path: Path) -> None:

@@ -102,8 +102,9 @@ def test_generic_is_its_exit_code_with_the_tail(tmp_path: Path) -> None:
     assert (bad.green, bad.failed, bad.exit_code) == (False, ("tests::exit",), 1)
     assert "three" in bad.failures[0].message
     plant(tree, {"hang.py": "import time\ntime.sleep(600)\n"})
-    check = Check("tests", "python hang.py")
+    check = Check("tests", "python hang.py", timeout=20)
     hang = run_check(check, tree, env=discover(tree), scratch=tmp_path / "scratch", timeout=1)
+    assert hang.seconds < 15
     assert (hang.timed_out, hang.failed, hang.failures[0].message) == (True, ("tests::exit",), "timed out")
 
 
