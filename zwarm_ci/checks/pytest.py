@@ -183,6 +183,8 @@ class _Result:
         """Every state and failure, the canary apart."""
         self.states = dict(self.told.outcomes)
         self.canary = self.states.pop(self.canary_id, None) == "failed" if self.seen.canary else None
+        if self.seen.timed_out and not self.canary:
+            self.canary = None  # its turn never came
         for test_id, event in self.told.collect_errors.items():
             self.failed[test_id] = failure_of(self.check, test_id, event)
         for test_id, event in self.told.red.items():
