@@ -167,7 +167,7 @@ def court(trees: Trees, settings: Settings, base: str, checks: tuple[Check, ...]
     verify = settings.verify
     included = tuple(glob for check in checks for glob in check.include)
     rules = Rules(verify.protect, verify.allow_test_edits, verify.max_files, verify.max_lines, included)
-    return Court(trees, base, checks, baseline, rules, verify.reruns, verify.burn_in)
+    return Court(trees, base, checks, baseline, rules, verify.reruns, verify.burn_in, trees.env.note)
 
 
 def shop(request: Request, site: Site, settings: Settings, court: Court, rungs: tuple[Rung, ...]) -> Shop:

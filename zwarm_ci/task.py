@@ -20,7 +20,6 @@ class Check:
     kind: Kind = "generic"
     workdir: str = "."
     timeout: float = 900.0
-    files: tuple[str, ...] = ("**/*",)
     fix: str = ""
     setup: str = ""
     env: tuple[str, ...] = ()

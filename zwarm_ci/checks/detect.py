@@ -61,8 +61,6 @@ _NOT_OURS = frozenset(
 )
 _MOST_FILES = 20_000  # looked at for test files; a larger tree has them near its top
 _TEST_FILE = re.compile(r"^(test_.*|.*_test)\.py$")
-_PYTHON_FILES = ("**/*.py", "pyproject.toml", "setup.cfg")
-_SCRIPT_FILES = ("**/*.js", "**/*.jsx", "**/*.ts", "**/*.tsx", "**/*.mjs", "**/*.cjs", "package.json")
 
 
 def derive_kind(command: str) -> Kind:
@@ -178,12 +176,12 @@ def _python_tests(tree: _Tree, env: Environment) -> _Found:
         return
     if "pytest" in env.modules:
         why = why if why.startswith("of ") else f"of {why}"
-        yield Check("tests", "python -m pytest", "pytest", files=_PYTHON_FILES, why=why), why
+        yield Check("tests", "python -m pytest", "pytest", why=why), why
     elif env.python and any(
         re.search(r"^\s*(import|from) unittest\b", _text(p), re.MULTILINE) for p in tree.test_files()
     ):
         why = "its tests use unittest and pytest is not installed"
-        yield Check("tests", f"python -m unittest{_discover(tree)}", "junit", files=_PYTHON_FILES, why=why), why
+        yield Check("tests", f"python -m unittest{_discover(tree)}", "junit", why=why), why
     else:
         yield None, f"pytest is not installed, so the tests ({why.removeprefix('of ')}) cannot run: {env.note}"
 
@@ -212,9 +210,7 @@ def _ruff(tree: _Tree, env: Environment) -> _Found:
     why = why or (f"of {name}" if (name := tree.has("ruff.toml", ".ruff.toml")) else "")
     if why and (ruff := _runnable(env, "ruff")):
         yield (
-            Check(
-                "ruff", f"{ruff} check .", "ruff", files=("**/*.py", "**/*.pyi"), fix=f"{ruff} check --fix .", why=why
-            ),
+            Check("ruff", f"{ruff} check .", "ruff", fix=f"{ruff} check --fix .", why=why),
             why,
         )
     elif why:
@@ -238,7 +234,7 @@ def _mypy(tree: _Tree, env: Environment) -> _Found:
         re.MULTILINE,
     )
     has_targets = bool(named) or any(key in (settings or {}) for key in ("files", "packages", "modules"))
-    yield Check("mypy", mypy if has_targets else f"{mypy} .", "mypy", files=("**/*.py", "**/*.pyi"), why=why), why
+    yield Check("mypy", mypy if has_targets else f"{mypy} .", "mypy", why=why), why
 
 
 def _javascript(tree: _Tree, env: Environment) -> _Found:
@@ -254,7 +250,7 @@ def _javascript(tree: _Tree, env: Environment) -> _Found:
     yield from _javascript_tests(script, modules)
     if tree.has("tsconfig.json") and (modules / ".bin" / "tsc").exists():
         yield (
-            Check("tsc", "npx --no-install tsc --noEmit", "tsc", files=_SCRIPT_FILES, why="of tsconfig.json"),
+            Check("tsc", "npx --no-install tsc --noEmit", "tsc", why="of tsconfig.json"),
             "of tsconfig.json",
         )
     config = next(
@@ -263,7 +259,7 @@ def _javascript(tree: _Tree, env: Environment) -> _Found:
     if (config or "eslintConfig" in package) and (modules / ".bin" / "eslint").exists():
         why = f"of {config or 'eslintConfig in package.json'}"
         run = "npx --no-install eslint ."
-        yield Check("eslint", run, "eslint", files=_SCRIPT_FILES, fix=f"{run} --fix", why=why), why
+        yield Check("eslint", run, "eslint", fix=f"{run} --fix", why=why), why
 
 
 def _javascript_tests(script: str, modules: Path) -> _Found:
@@ -282,7 +278,7 @@ def _javascript_tests(script: str, modules: Path) -> _Found:
         run, kind = f"{script} --test-reporter=junit --test-reporter-destination={{junit}}", "junit"
     elif not script or "no test specified" in script:  # what `npm init` writes
         return
-    yield Check("tests", run, kind, files=_SCRIPT_FILES, why=why), why
+    yield Check("tests", run, kind, why=why), why
 
 
 def _needs_shell(command: str) -> bool:
@@ -298,8 +294,7 @@ def _cargo(tree: _Tree, env: Environment) -> _Found:
     if not tree.has("Cargo.toml"):
         return
     if shutil.which("cargo"):
-        files = ("**/*.rs", "**/Cargo.toml", "Cargo.lock")
-        yield Check("cargo", "cargo test", "cargo", files=files, why="of Cargo.toml"), "of Cargo.toml"
+        yield Check("cargo", "cargo test", "cargo", why="of Cargo.toml"), "of Cargo.toml"
     else:
         yield None, "Cargo.toml is there, but cargo is not installed (install Rust)"
 
@@ -309,6 +304,6 @@ def _go(tree: _Tree, env: Environment) -> _Found:
     if not tree.has("go.mod"):
         return
     if shutil.which("go"):
-        yield Check("go", "go test ./...", "go", files=("**/*.go", "go.mod", "go.sum"), why="of go.mod"), "of go.mod"
+        yield Check("go", "go test ./...", "go", why="of go.mod"), "of go.mod"
     else:
         yield None, "go.mod is there, but go is not installed (install Go)"
