@@ -201,3 +201,16 @@ def test_the_odd_one_out_of_a_red_union_is_set_aside(tmp_path: Path) -> None:
     assert "verified alone, not together: regressed: tests/test_pair.py::test_not_both" in outcomes[1].reason
     assert results[0].failed == ("tests/test_text.py::test_shout",)
     assert bench.store.read(both.tree, "text.py") == TWO["text.py"].encode()
+
+
+def test_a_target_that_a_later_patch_breaks_again_is_noticed(bench: Bench) -> None:
+    """It was red on the base, so red again is no regression; yet its patch must not be called fixed."""
+    both = union(bench)
+    both.add(solved(bench, Scripted([edit({"calc.py": FIXED})])))
+    breaks = {"text.py": SHOUT + "\n\nimport calc\n\ncalc.add = lambda a, b: a - b\n"}
+    harm = {**breaks, "calc.py": CALC + "\n\nimport text  # noqa\n"}
+    both.add(solved(bench, Scripted([edit(harm)]), task=1))
+    results, outcomes = settle(both)
+    assert [o.status for o in outcomes] == ["fixed", "conflict"]
+    assert "still red" in outcomes[1].reason
+    assert not any("test_add" in i for i in results[0].failed)

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from zwarm_ci.baseline import Baseline
-from zwarm_ci.plan import make_task, make_tasks
+from zwarm_ci.errors import UsageError
+from zwarm_ci.plan import make_task, make_tasks, named
 from zwarm_ci.task import Check, Failure, Place
 from zwarm_ci.verdict import CheckResult
 
@@ -90,6 +91,35 @@ def test_only_what_was_asked_for(wanted: list[str], expected: int) -> None:
         red("t/test_b.py::x", Place("s.py", 3)),
     )
     assert len(make_tasks([TESTS], base((TESTS, found, 1.0)), wanted)) == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "prefix", "expected"),
+    [
+        (["t/test_a.py"], "", ("t/test_a.py",)),
+        (["test_a.py::x", "t/test_b.py"], "t", ("t/test_a.py::x", "t/test_b.py")),
+        (["."], "t", ("t",)),
+        (["."], "", ()),
+        (["./t/"], "", ("t",)),
+        (["t/test_a.py::x[http://a]"], "", ("t/test_a.py::x[http://a]",)),
+        (["t/test_broken.py::any"], "", ("t/test_broken.py::any",)),
+    ],
+)
+def test_what_was_named_is_found_from_any_folder(wanted: list[str], prefix: str, expected: tuple[str, ...]) -> None:
+    found = (red("t/test_a.py::x[http://a]", None), red("t/test_b.py::x", None), red("t/test_broken.py", None))
+    assert named(base((TESTS, found, 1.0)), wanted, prefix) == expected
+
+
+def test_a_name_that_no_test_has_is_an_error_that_names_the_nearest() -> None:
+    found = base((TESTS, (red("t/test_a.py::x", None),), 1.0))
+    with pytest.raises(UsageError, match=r"t/test_aa\.py") as raised:
+        named(found, ["t/test_aa.py"])
+    assert raised.value.remedy == "the nearest is t/test_a.py::x"
+
+
+def test_a_test_of_a_file_that_cannot_be_collected_is_repaired_with_the_file() -> None:
+    found = base((TESTS, (red("t/test_a.py", None), red("t/test_b.py", None)), 1.0))
+    assert [t.targets for t in make_tasks([TESTS], found, ["t/test_a.py::x"])] == [("t/test_a.py",)]
 
 
 def test_flaky_and_environment_make_no_task() -> None:

@@ -110,6 +110,38 @@ def test_take_puts_the_patch_into_the_tree_and_drop_deletes_the_branch(repo: Rep
     assert "is gone" in gone.err
 
 
+def test_a_commit_that_is_dropped_is_named_no_longer(tmp_path: Path) -> None:
+    broken = "def one():\n    return 2\n\n\ndef two():\n    return 3\n"
+    repo = Repo.make(
+        tmp_path / "two", {"lib.py": broken.replace("2", "1").replace("3", "2"), "pyproject.toml": PYPROJECT}
+    )
+    tests = TESTS.partition("from shop")[0] + "import lib\n\n\ndef test_one():\n    assert lib.one() == 1\n\n\n"
+    repo.commit(
+        "count", {"lib.py": broken, "tests/test_lib.py": tests + "def test_two():\n    assert lib.two() == 2\n"}
+    )
+    run = zwarm("fix-tests", "--json", cwd=repo.path).json
+    assert [t["status"] for t in run["tasks"]] == ["fixed", "fixed"], run["reason"]
+    dropped = zwarm("drop", "latest", run["tasks"][0]["id"], cwd=repo.path)
+    assert dropped.code == 0, dropped.err
+    found = zwarm("report", "--json", cwd=repo.path).json
+    assert [t["commit"] for t in found["tasks"]] == [None, found["head"]]
+    assert found["head"] == repo.git("rev-parse", run["branch"])
+
+
+def test_a_run_that_was_cut_off_has_nothing_to_take(repo: Repo) -> None:
+    (repo.path / ".zwarm/runs/20260101-000000-aaaa").mkdir(parents=True)
+    for command in ("take", "drop"):
+        said = zwarm(command, "2026", cwd=repo.path)
+        assert said.code == 2, said.err
+        assert "has no outcome.json" in said.err
+
+
+def test_what_was_not_asked_for_is_not_called_green(repo: Repo) -> None:
+    said = zwarm("fix-tests", "test_shop.py::test_label", "--json", "-C", "tests", cwd=repo.path)
+    assert (said.code, said.json["status"]) == (0, "green")
+    assert said.json["reason"].startswith("nothing to repair in what was named; 2 more of the ids that ran are red")
+
+
 def test_apply_also_edits_the_working_tree(repo: Repo) -> None:
     said = zwarm("fix-tests", "--apply", cwd=repo.path)
     assert said.code == 0, said.err
@@ -193,3 +225,5 @@ def test_dry_run_runs_nothing(repo: Repo) -> None:
 def test_reports_are_copied_where_asked(repo: Repo, tmp_path: Path) -> None:
     zwarm("fix-tests", "--reports", str(tmp_path / "out"), cwd=repo.path)
     assert {"outcome.json", "junit.xml", "summary.md"} <= {p.name for p in (tmp_path / "out").iterdir()}
+    there = zwarm("fix-tests", "tests", "--reports", ".zwarm/runs/latest", cwd=repo.path)
+    assert there.code == 0, there.err

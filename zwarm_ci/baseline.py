@@ -87,17 +87,18 @@ def establish(
     for check in checks:
         tell(f"{check.name}: running {check.run}")
         result = trees.run(check, twin)
-        sorted_out = replace(sorted_out, results=(*sorted_out.results, result))
         red = tuple(result.failed)
         if check.is_test and red and not result.trouble:
             tell(f"{check.name}: {len(red)} red, running them again")
-            flaky = _rerun(trees, check, twin, red, reruns)
+            result, flaky = _chance(trees, check, twin, result, reruns)
             sorted_out = replace(sorted_out, flaky={**sorted_out.flaky, **flaky})
-            red = tuple(i for i in red if (check.name, i) not in flaky)
+            red = tuple(i for i in result.failed if (check.name, i) not in flaky)
         suspicious = result.trouble.startswith("environment") or (check.is_test and red and not result.trouble)
         if suspicious and same_as_tree:
-            found = _calibrate(trees, check, base, user, red, in_place=in_place)
+            asked = _alone(trees, check, twin, red)
+            found = _calibrate(trees, check, base, user, red, asked, in_place=in_place)
             sorted_out = replace(sorted_out, environment={**sorted_out.environment, **found})
+        sorted_out = replace(sorted_out, results=(*sorted_out.results, result))
     notes = (
         ("submodules are not checked out in clean worktrees: " + ", ".join(user.submodules),) if user.submodules else ()
     )
@@ -107,6 +108,42 @@ def establish(
 def only(ids: Sequence[str]) -> tuple[str, ...]:
     """The ids to ask a check for; a suite that did not start at all can only be run whole."""
     return () if any(i.endswith("::startup") for i in ids) else tuple(ids)
+
+
+def _chance(
+    trees: Trees, check: Check, twin: Prepared, first: CheckResult, reruns: int
+) -> tuple[CheckResult, dict[tuple[str, str], tuple[int, int]]]:
+    """The result to go by, and which of its reds are flaky: (passes, runs).
+
+    Where chance alone kept the rest of a suite from running, a whole run tells what is red in it.
+    """
+    flaky = _rerun(trees, check, twin, first.failed, reruns)
+    hiding = {f.id for f in first.failures if f.message == "timed out" or f.id.endswith("::startup")}
+    if not any((check.name, i) in flaky for i in hiding):
+        return first, flaky
+    whole = trees.run(check, twin, again=True)
+    if whole.timed_out or any(i.endswith("::startup") for i in whole.failed):
+        return first, {key: n for key, n in flaky.items() if key[1] not in hiding}
+    new = tuple(i for i in whole.failed if i not in first.failed)
+    if new and not whole.trouble:
+        flaky |= _rerun(trees, check, twin, new, reruns)
+    kept = tuple(f for f in first.failures if f.id not in whole.failed)
+    ids = {f.id for f in kept}
+    return replace(
+        whole,
+        passed=tuple(i for i in whole.passed if i not in ids),
+        skipped=tuple(i for i in whole.skipped if i not in ids),
+        failed=(*whole.failed, *ids),
+        failures=(*whole.failures, *kept),
+    ), flaky
+
+
+def _alone(trees: Trees, check: Check, twin: Prepared, red: Sequence[str]) -> tuple[str, ...]:
+    """What to ask for where `red` are tried elsewhere: () = the whole suite, since some of them are green without their neighbours."""
+    if not red or not only(red):
+        return ()
+    result = trees.run(check, twin, only=only(red))
+    return () if any(result.state(i) == "passed" for i in red) else only(red)
 
 
 def _rerun(
@@ -132,11 +169,11 @@ def _rerun(
 
 
 def _calibrate(
-    trees: Trees, check: Check, base: str, user: Repository, red: Sequence[str], *, in_place: bool
+    trees: Trees, check: Check, base: str, user: Repository, red: Sequence[str], asked: Sequence[str], *, in_place: bool
 ) -> dict[tuple[str, str], str]:
     """Which reds (or, where the check could not run at all, the check: id "") are green where the ignored files are."""
     if in_place:
-        result = trees.run_in(check, user.top, only=only(red))
+        result = trees.run_in(check, user.top, only=asked)
         why = "environment: it passes in the checkout and not in a clean worktree; list the ignored files that it needs under include"
         return {(check.name, i): why for i in _healed(result, red)}
     missing = _missing(user, check)
@@ -144,11 +181,11 @@ def _calibrate(
         return {}
     shadow = trees.fresh(base, (check,), "shadow")
     _copy(user.top, shadow.path, missing)
-    healed = _healed(trees.run_in(check, shadow.path, only=only(red)), red)
+    healed = _healed(trees.run_in(check, shadow.path, only=asked), red)
     if not healed:
         trees.discard(shadow)
         return {}
-    needed = _needed(trees, check, base, user, missing, healed)
+    needed = _needed(trees, check, base, user, missing, healed, asked)
     listed = ", ".join(f'"{p}"' for p in needed)
     why = f"environment: it needs {', '.join(needed)}, which git ignores; add include = [{listed}] to [checks.{check.name}]"
     return {(check.name, i): why for i in healed}
@@ -178,9 +215,9 @@ def _missing(user: Repository, check: Check) -> tuple[str, ...]:
             or not file.is_file()
         ):
             continue
+        if size + file.stat().st_size > _SHADOW_BYTES:
+            continue
         size += file.stat().st_size
-        if size > _SHADOW_BYTES:
-            break
         found.append(path)
     return tuple(found)
 
@@ -193,7 +230,13 @@ def _copy(top: Path, tree: Path, paths: Sequence[str]) -> None:
 
 
 def _needed(
-    trees: Trees, check: Check, base: str, user: Repository, files: Sequence[str], healed: Sequence[str]
+    trees: Trees,
+    check: Check,
+    base: str,
+    user: Repository,
+    files: Sequence[str],
+    healed: Sequence[str],
+    asked: Sequence[str],
 ) -> tuple[str, ...]:
     """A small part of `files` with which `healed` are still green, by halving; bounded, so it may name more than is needed."""
     wanted = tuple(i for i in healed if i)
@@ -204,7 +247,7 @@ def _needed(
         runs += 1
         shadow = trees.fresh(base, (check,), "shadow")
         _copy(user.top, shadow.path, part)
-        ok = set(_healed(trees.run_in(check, shadow.path, only=only(wanted)), wanted)) >= set(healed)
+        ok = set(_healed(trees.run_in(check, shadow.path, only=only(wanted) if asked else ()), wanted)) >= set(healed)
         trees.discard(shadow)
         return ok
 

@@ -57,6 +57,18 @@ def unrepairable(checks: Sequence[Check], baseline: Baseline) -> tuple[TaskOutco
     return tuple(found)
 
 
+def revealed(checks: Sequence[Check], baseline: Baseline, after: Sequence[CheckResult]) -> tuple[TaskOutcome, ...]:
+    """Outcomes of ids that are red on the final tree and could not run on the base: nothing was tried for them."""
+    found = []
+    for check, result in zip(checks, after, strict=True):
+        before = baseline.result(check.name)
+        failures = [f for f in result.failures if before.state(f.id) == "absent"]
+        if check.is_test and failures and not before.trouble:
+            reason = "red, and could not run before: what hid it is repaired; run again on the new branch"
+            found.append(TaskOutcome(make_task(f"{check.name}-revealed", check, failures), "still_failing", reason))
+    return tuple(found)
+
+
 def conclude(facts: Facts, *, interrupted: int = 0, blocked: str = "") -> Outcome:
     """The record of a run; `interrupted` is the exit code of a signal (130, 143), `blocked` why nothing could begin."""
     status, code, reason = _end(facts, interrupted, blocked)
@@ -96,10 +108,19 @@ def _end(facts: Facts, interrupted: int, blocked: str) -> tuple[RunStatus, int, 
     if flaky and facts.strict_flaky:
         return ("partly_fixed" if repaired else "not_fixed"), 1, f"{len(flaky)} flaky (--strict-flaky): {said}"
     if repaired:
-        return "fixed", 0, f"all tasks are solved: {said}"
+        return "fixed", 0, f"all tasks are solved: {said}{_outside(facts)}"
     if flaky:
-        return "green", 0, f"nothing to repair: {said}"
+        return "green", 0, f"nothing to repair: {said}{_outside(facts)}"
+    if outside := _outside(facts):
+        return "green", 0, f"nothing to repair in what was named{outside}"
     return "green", 0, "every check is green, nothing to do"
+
+
+def _outside(facts: Facts) -> str:
+    """What stays red because it was not asked for."""
+    asked = {(t.task.check, failure.id) for t in facts.tasks for failure in t.task.failures}
+    left = sum((check.name, test_id) not in asked for check in facts.after for test_id in check.failed)
+    return f"; {left} more of the ids that ran {'are' if left > 1 else 'is'} red and not part of it" if left else ""
 
 
 def _counted(tasks: Sequence[TaskOutcome]) -> str:

@@ -28,11 +28,14 @@ _CHECKOUT_KEYS = (
     "core.filemode",
     "core.ignorecase",
     "core.precomposeunicode",
+    "core.excludesFile",
+    "core.attributesFile",
 )
 _OFF = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.untrackedCache=false",
+    "core.splitIndex=false",
     "gc.auto=0",
     "maintenance.auto=false",
     "advice.detachedHead=false",
@@ -210,7 +213,7 @@ class PrivateRepository:
         (path / "objects" / "info").mkdir(exist_ok=True)
         (path / "objects" / "info" / "alternates").write_bytes(os.fsencode(user.common_dir / "objects") + b"\n")
         (path / "info").mkdir(exist_ok=True)
-        for name in ("shallow", "info/exclude"):
+        for name in ("shallow", "info/exclude", "info/attributes"):
             if (user.common_dir / name).is_file():
                 shutil.copy2(user.common_dir / name, path / name)
         for key in _CHECKOUT_KEYS:
@@ -370,7 +373,12 @@ class Worktree:
 
     def tree(self) -> str:
         """The tree id of what stands here now, ignored files left out."""
-        self.git.run("add", "-A", "--", ":/")
+        added = self.git.run("add", "-A", "--", ":/", check=False)
+        if (
+            not added.ok
+        ):  # a repository without commits, which a test or a session made, is no content; anything else is an error
+            empty = b"does not have a commit checked out" in added.stderr
+            self.git.run("add", "-A", *(["--ignore-errors"] if empty else []), "--", ":/", check=not empty)
         return self.git.text("write-tree")
 
     def reset(self, rev: str, *, ignored: bool = True) -> None:

@@ -89,7 +89,7 @@ def settle(union: Union) -> tuple[tuple[CheckResult, ...], tuple[TaskOutcome, ..
         The checks on the final tree, and all outcomes in plan order. `union.steps` and `union.tree` are those of the end.
     """
     while True:
-        results, why = judge_union(union.court, union.tree)
+        results, why = _judged(union, len(union.steps))
         if not why or not union.steps:
             break
         guilty = _odd_one_out(union)
@@ -108,12 +108,18 @@ def settle(union: Union) -> tuple[tuple[CheckResult, ...], tuple[TaskOutcome, ..
     return results, tuple(outcomes)
 
 
+def _judged(union: Union, steps: int) -> tuple[tuple[CheckResult, ...], str]:
+    """The word on the union of the first `steps` patches."""
+    tree = union.steps[steps - 1][1] if steps else union.tree
+    return judge_union(union.court, tree, [union.done[index].outcome.task for index, _ in union.steps[:steps]])
+
+
 def _odd_one_out(union: Union) -> int:
-    """The index of the step whose tree is the first to be worse than the base, by bisection."""
+    """The index of the step whose tree is the first that may not be delivered, by bisection."""
     low, high = 0, len(union.steps) - 1
     while low < high:
         middle = (low + high) // 2
-        if judge_union(union.court, union.steps[middle][1])[1]:
+        if _judged(union, middle + 1)[1]:
             high = middle
         else:
             low = middle + 1

@@ -12,12 +12,12 @@ from zwarm_ci import baseline as before
 from zwarm_ci import config, crew, environment, handover, proc, selection
 from zwarm_ci import site as places
 from zwarm_ci.budget import Ledger
-from zwarm_ci.conclude import Facts, conclude, unrepairable
+from zwarm_ci.conclude import Facts, conclude, revealed, unrepairable
 from zwarm_ci.crew import Watch
 from zwarm_ci.errors import BlockedError, InterruptedRunError, LimitError, UsageError
 from zwarm_ci.git import Repository, open_repository
 from zwarm_ci.integrate import Union, settle
-from zwarm_ci.plan import make_tasks
+from zwarm_ci.plan import make_tasks, named
 from zwarm_ci.reports.write import write_all
 from zwarm_ci.selection import Request
 from zwarm_ci.settings import load as config_of
@@ -94,9 +94,9 @@ def _story(request: Request, watch: Watch, site: places.Site, settings: config.S
     if all(r.trouble for r in baseline.results):
         raise BlockedError(f"no check can run: {baseline.results[0].name}: {aside[0].reason}")
 
-    tasks = make_tasks(checks, baseline, request.targets, settings.verify.protect)
-    watch.plan(tasks)
     court = selection.court(trees, settings, facts.base, checks, baseline)
+    tasks = make_tasks(checks, baseline, named(baseline, request.targets, site.user.prefix), court.rules.protect)
+    watch.plan(tasks)
     shop = selection.shop(request, site, settings, court, ladder)
     union = Union(court, site.private.tree_of(facts.base))
     for done in crew.ends(request, watch, shop, union, tasks):
@@ -107,7 +107,7 @@ def _story(request: Request, watch: Watch, site: places.Site, settings: config.S
     facts.after, outcomes = settle(union)
     outcomes = handover.write_files(site, union, outcomes)
     head, outcomes = handover.commit_all(site, union, outcomes)
-    facts.tasks = (*outcomes, *aside)
+    facts.tasks = (*outcomes, *aside, *revealed(checks, baseline, facts.after))
     facts.stopped = next(
         (o.reason for o in outcomes if o.status == "over_budget" and not o.reason.startswith("--max-tasks")), ""
     )

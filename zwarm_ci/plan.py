@@ -6,8 +6,10 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 
 from zwarm_ci.baseline import Baseline
+from zwarm_ci.errors import UsageError
 from zwarm_ci.protected import is_protected
 from zwarm_ci.scrub import one_line, plain, redact
 from zwarm_ci.task import Check, Failure, Task
@@ -43,6 +45,26 @@ def make_tasks(
     return tuple(made)
 
 
+def named(baseline: Baseline, wanted: Sequence[str], prefix: str = "") -> tuple[str, ...]:
+    """`wanted` as ids, files or folders below the top; those given relative to the folder `prefix` are found too.
+
+    Raises:
+        UsageError: one of them names no test of the run, so that its green would mean nothing.
+    """
+    known = [i for r in baseline.results for i in (*r.failed, *r.passed, *r.skipped)]
+    believed = not any(r.trouble or r.timed_out for r in baseline.results)
+    found = []
+    for given in wanted:
+        plain_name = given.removeprefix("./").rstrip("/")
+        here = prefix if plain_name in {"", "."} else f"{prefix}/{plain_name}"
+        best = next((n for n in (here.strip("/"), plain_name) if not n or any(_under(i, n) for i in known)), None)
+        if best is None and believed:
+            near = get_close_matches(given, known, 1, cutoff=0.0)
+            raise UsageError(f"no test is called {given!r}", remedy=f"the nearest is {near[0]}" if near else "none ran")
+        found.append(given if best is None else best)
+    return () if "" in found else tuple(found)
+
+
 def make_task(task_id: str, check: Check, failures: Sequence[Failure]) -> Task:
     """One task for failures of one cause."""
     ordered = tuple(sorted(failures, key=lambda f: f.id))
@@ -51,8 +73,10 @@ def make_task(task_id: str, check: Check, failures: Sequence[Failure]) -> Task:
 
 
 def _under(test_id: str, wanted: str) -> bool:
+    """Whether an id is, or lies in, what was named; a file that could not be collected stands for every test in it."""
     name = wanted.removeprefix("./").rstrip("/")
-    return test_id == name or test_id.startswith((f"{name}::", f"{name}[", f"{name}/"))
+    inside = test_id == name or test_id.startswith((f"{name}::", f"{name}[", f"{name}/"))
+    return inside or name.startswith(f"{test_id}::") or test_id.endswith("::startup")
 
 
 def _cause(failure: Failure, check: Check, protect: Sequence[str]) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ def preview(request: Request, *, as_json: bool) -> str:
     """
     user = open_repository(request.directory)
     request = selection.with_last_green(request, user)
+    user.free_branch(selection.branch_name(request, places.run_id()))
     with places.workshop(user) as (scratch, private):
         base = user.commit_of(request.base) if request.base else private.snapshot(request.source)
         settings = config_of(lambda path: private.read(base, path), base[:12], request.config_file, request.sets)

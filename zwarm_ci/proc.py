@@ -28,6 +28,7 @@ from zwarm_ci.streams import MIB, Capped, LineSink
 TAG = "ZWARM_CI_TAG"  # in each child's environment, so that what left its process group is still found
 _CHUNK = 256 * 1024
 _DRAIN = 2.0  # seconds that a pipe may stay open after its process ended; a grandchild may hold it for ever
+_ROUNDS = 5  # looks for what carries our tag
 _GRACE = ((signal.SIGINT, 2.0), (signal.SIGTERM, 1.5), (signal.SIGKILL, 2.0))
 _run_tag = f"{os.environ.get(TAG, 'zw')}.{os.getpid()}-{secrets.token_hex(4)}"
 _numbers = itertools.count(1)
@@ -323,10 +324,29 @@ def end_tree(child: subprocess.Popen[bytes], tag: str) -> None:
         if child.poll() is not None:
             break
     _signal_group(child.pid, signal.SIGKILL)
-    for pid, start in tagged(tag):
+    for _ in range(_ROUNDS):  # one that forked while we looked is found by the next look
+        found = tagged(tag)
+        if not found:
+            return
+        for pid, start in found:
+            _kill_and_wait(pid, start)
+
+
+def _kill_and_wait(pid: int, start: str) -> None:
+    """Kill the process that `pid` and `start` name, and wait until it is gone; a kill is only a request."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
         if _start_time(pid) == start:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+            with selectors.DefaultSelector() as selector:
+                selector.register(handle, selectors.EVENT_READ)
+                selector.select(_DRAIN)
+    finally:
+        os.close(handle)
 
 
 def _signal_group(pid: int, signum: int) -> None:

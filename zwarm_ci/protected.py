@@ -6,7 +6,7 @@ A patch that touches one of them is judged with the base's version; the repair e
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
@@ -61,6 +61,31 @@ def is_protected(path: str, more: Iterable[str] = ()) -> bool:
         or is_setting(path)
         or any(fnmatchcase(path, glob) or path.startswith(glob.rstrip("/") + "/") for glob in more)
     )
+
+
+def files_of_tests(ids: Iterable[str], files: Sequence[str], read: Callable[[str], bytes | None]) -> tuple[str, ...]:
+    """Globs of Python files that are tests by no convention above, but in which tests that ran are defined.
+
+    A doctest, or a linter that runs as a pytest plugin, makes no test of the source that it looks at.
+    """
+    found = set()
+    for path, name in {place for test_id in ids for place in _definitions(test_id)}:
+        for file in files:
+            if (file == path or file.endswith(f"/{path}")) and file not in found and not is_protected(file):
+                defined = re.compile(rf"^[ \t]*(?:async[ \t]+def|def|class)[ \t]+{re.escape(name)}\b", re.MULTILINE)
+                if defined.search((read(file) or b"").decode("utf-8", "replace")):
+                    found.add(file)
+    return tuple(re.sub(r"([*?[])", r"[\1]", file) for file in sorted(found))
+
+
+def _definitions(test_id: str) -> Iterable[tuple[str, str]]:
+    """(file, name in it) where an id may be defined: `dir/file.py::Name`, or `dir.file.Name` as unittest and JUnit have it."""
+    path, _, inner = test_id.partition("::")
+    name = re.split(r"::|\[", inner)[0]
+    if path.endswith(".py"):
+        return ((path, name),) if name and name != PurePosixPath(path).stem else ()
+    parts = [*path.split("."), *filter(None, [name])]
+    return (("/".join(parts[:n]) + ".py", parts[n]) for n in range(1, len(parts)))
 
 
 def is_notes(path: str) -> bool:

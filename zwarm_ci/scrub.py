@@ -28,6 +28,8 @@ _SECRET_SHAPES = re.compile(
     """,
     re.VERBOSE,
 )
+#: Name and password in a URL. Masked only: test settings are full of `postgres:postgres@`, which no patch is refused for.
+_URL_LOGIN = re.compile(r"(?<=://)[^\s/:@]{0,100}:[^\s/@]{3,200}(?=@)")
 _SECRET_NAME = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL|PRIVATE_?KEY)", re.IGNORECASE)
 _SECRET_FILE = re.compile(
     r"(^|/)(\.env(\..+)?|\.envrc|\.netrc|\.npmrc|\.pypirc|id_(rsa|dsa|ecdsa|ed25519)|credentials(\.json)?|secrets?\.(json|ya?ml|toml)"
@@ -68,7 +70,7 @@ def redactor(values: Iterable[str] = ()) -> Callable[[str], str]:
     def mask(text: str) -> str:
         for value in known:
             text = text.replace(value, MASK)
-        return _SECRET_SHAPES.sub(MASK, text)
+        return _URL_LOGIN.sub(MASK, _SECRET_SHAPES.sub(MASK, text))
 
     return mask
 

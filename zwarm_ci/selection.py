@@ -16,6 +16,7 @@ from zwarm_ci.executors import EXECUTORS
 from zwarm_ci.executors.base import Workbench
 from zwarm_ci.git import Repository
 from zwarm_ci.loop import Rung, Shop
+from zwarm_ci.protected import files_of_tests
 from zwarm_ci.site import Site
 from zwarm_ci.task import Check
 from zwarm_ci.trees import Trees
@@ -166,7 +167,9 @@ def court(trees: Trees, settings: Settings, base: str, checks: tuple[Check, ...]
     """The court of a run: guards and runs by the settings of the base."""
     verify = settings.verify
     included = tuple(glob for check in checks for glob in check.include)
-    rules = Rules(verify.protect, verify.allow_test_edits, verify.max_files, verify.max_lines, included)
+    ran = (i for r in baseline.results for i in (*r.passed, *r.failed, *r.skipped))
+    tests = files_of_tests(ran, trees.repo.files(base), lambda path: trees.repo.read(base, path))
+    rules = Rules((*verify.protect, *tests), verify.allow_test_edits, verify.max_files, verify.max_lines, included)
     return Court(trees, base, checks, baseline, rules, verify.reruns, verify.burn_in, trees.env.note)
 
 
@@ -180,7 +183,7 @@ def shop(request: Request, site: Site, settings: Settings, court: Court, rungs: 
         court.checks,
         request.last_green,
         revert,
-        settings.verify.protect,
+        court.rules.protect,
         site.scratch / "shared",
     )
     executor, loop = settings.executor, settings.loop

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,16 +58,31 @@ def find_run(state: Path, name: str) -> Path:
     return (exact or found)[0]
 
 
+def _record(folder: Path) -> dict[str, Any]:
+    """The run's outcome.json.
+
+    Raises:
+        UsageError: there is none that can be read.
+    """
+    try:
+        found = json.loads((folder / "outcome.json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"run {folder.name} has no outcome.json", remedy="it has not ended, or was cut off; run again"
+        ) from error
+    return found if isinstance(found, dict) else {}
+
+
 def read_run(user: Repository, folder: Path) -> Run:
     """The run in `folder`, its branch read and held against its evidence.
 
     Raises:
         UsageError: it left no branch, or the branch is gone or was changed.
     """
-    outcome: dict[str, Any] = json.loads((folder / "outcome.json").read_text(encoding="utf-8"))
-    branch, base, head = outcome["branch"], outcome["base"], outcome["head"]
+    outcome = _record(folder)
+    branch, base, head = (str(outcome.get(key) or "") for key in ("branch", "base", "head"))
     if not branch:
-        raise UsageError(f"run {folder.name} left no branch", remedy=str(outcome["reason"]))
+        raise UsageError(f"run {folder.name} left no branch", remedy=str(outcome.get("reason", "")))
     tip = user.git.ask("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}")
     if tip != head:
         raise UsageError(
@@ -157,20 +172,28 @@ def drop(directory: Path, state_dir: str, name: str, tasks: Sequence[str]) -> st
         user.git.run("update-ref", "-d", ref, run.commits[-1].sha)
         return f"{run.branch} is gone; its patches stay in {run.folder}"
     with places.workshop(user) as (_, private):
-        head = _rebuilt(private, run, left)
-        private.deliver(head, ref, old=run.commits[-1].sha)
-    outcome = json.loads((run.folder / "outcome.json").read_text(encoding="utf-8"))
-    write_atomic(run.folder / "outcome.json", json.dumps({**outcome, "head": head}, indent=1) + "\n")
+        made = _rebuilt(private, run, left)
+        private.deliver(made[-1], ref, old=run.commits[-1].sha)
+    _record_rebuilt(run, dict(zip((c.task for c in left), made, strict=True)))
     return (
         f"{run.branch} now has {len(left)} commit{'s' * (len(left) != 1)}; each was verified alone, not these together"
     )
 
 
-def _rebuilt(private: PrivateRepository, run: Run, left: Sequence[TakenCommit]) -> str:
-    head = run.base
+def _rebuilt(private: PrivateRepository, run: Run, left: Sequence[TakenCommit]) -> list[str]:
+    """The commits of a branch with `left` alone on it, in order."""
+    made = [run.base]
     for commit in left:
-        tree = private.apply(private.tree_of(head), private.patch(commit.parent, commit.sha))
+        tree = private.apply(private.tree_of(made[-1]), private.patch(commit.parent, commit.sha))
         if tree is None:
             raise UsageError(f"{commit.task} needs a patch that would be dropped", remedy="drop it too")
-        head = private.commit(tree, [head], commit.message)
-    return head
+        made.append(private.commit(tree, [made[-1]], commit.message))
+    return made[1:]
+
+
+def _record_rebuilt(run: Run, made: Mapping[str, str]) -> None:
+    """Name the new commits in outcome.json; `made` has one per task that is still on the branch, the last one its head."""
+    outcome = _record(run.folder)
+    tasks = [{**t, "commit": made.get(t["id"])} for t in outcome["tasks"]]
+    changed = {**outcome, "head": list(made.values())[-1], "tasks": tasks}
+    write_atomic(run.folder / "outcome.json", json.dumps(changed, indent=2, ensure_ascii=False) + "\n")

@@ -54,7 +54,7 @@ class Commands(click.Group):
             from difflib import get_close_matches
 
             near = get_close_matches(name, _COMMANDS, 1)
-            hint = f" Did you mean {near[0]!r}?" if near else " See `zwarm-ci --help`."
+            hint = f" Did you mean {near[0]!r}?" if near else ""
             raise click.UsageError(f"No command is called {one_line(name, 40)!r}.{hint}", ctx)
         return super().resolve_command(ctx, args)
 

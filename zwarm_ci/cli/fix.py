@@ -31,7 +31,6 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--from",
         "source",
         type=click.Choice(["worktree", "index", "head"]),
-        default="worktree",
         help="What is repaired [worktree].",
     ),
     click.option("--branch", metavar="NAME", help="Name of the new branch [zwarm-ci/COMMAND-RUN]."),
@@ -82,6 +81,11 @@ def fix_checks(common: Common, names: tuple[str, ...], **options: Any) -> int:
 def _request(command: str, common: Common, options: dict[str, Any], **more: Any) -> Request:
     from zwarm_ci.selection import Request
 
+    for name in ("base", "branch", "last_green"):
+        if options[name] is not None and not options[name].strip():  # an unset variable in somebody's script
+            raise click.UsageError(f"--{name.replace('_', '-')} is empty")
+    if options["base"] and options["source"]:
+        raise click.UsageError("--base and --from exclude each other: both say what is repaired")
     sets = list(common.sets)
     if options["executor"] is not None:
         rungs = ", ".join(f'"{r.strip()}"' for r in options["executor"].split(","))
@@ -91,7 +95,7 @@ def _request(command: str, common: Common, options: dict[str, Any], **more: Any)
     if options["allow_test_edits"]:
         sets.append("verify.allow_test_edits=true")
     return Request(
-        command, common.directory, commands=options["commands"], source=options["source"], base=options["base"] or "",
+        command, common.directory, commands=options["commands"], source=options["source"] or "worktree", base=options["base"] or "",
         branch=options["branch"] or "", apply=options["apply"], last_green=options["last_green"] or "",
         allow_revert=options["allow_revert"], max_tasks=options["max_tasks"] or 0, parallel=options["parallel"] or 0,
         strict_flaky=options["strict_flaky"],
@@ -106,6 +110,8 @@ def fix(request: Request, common: Common, options: dict[str, Any]) -> int:
 
         click.echo(preview(request, as_json=options["as_json"]), nl=False)
         return 0
+    if options["reports"]:
+        reports_folder(options["reports"])
     finished = run_watched(request, common)
     if options["reports"]:
         copy_reports(finished.folder, options["reports"])
@@ -132,7 +138,37 @@ def show(finished: Finished, *, as_json: bool) -> None:
     terminal.show(finished.outcome, sys.stdout)
 
 
+def reports_folder(target: Path) -> None:
+    """Make the folder of `--reports`, before anything is run.
+
+    Raises:
+        UsageError: it cannot be made or written.
+    """
+    from zwarm_ci.errors import UsageError
+
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        (target / f".zwarm-ci-{os.getpid()}").touch()
+        (target / f".zwarm-ci-{os.getpid()}").unlink()
+    except OSError as error:
+        raise UsageError(
+            f"--reports {target} cannot be written: {error.strerror}", remedy="name another folder"
+        ) from error
+
+
 def copy_reports(folder: Path, target: Path) -> None:
-    """Everything that a run leaves but its journal's neighbours: reports, patches, evidence, logs."""
-    target.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(folder, target, dirs_exist_ok=True, symlinks=True)
+    """Everything that a run leaves: reports, patches, evidence, journal, and its logs without secrets, since they leave."""
+    if target.resolve() != folder.resolve():
+        shutil.copytree(folder, target, dirs_exist_ok=True, symlinks=True, copy_function=_copy)
+
+
+def _copy(source: str, target: str) -> str:
+    from zwarm_ci.scrub import decode, redactor
+
+    if not source.endswith(".log"):
+        return str(shutil.copy2(source, target))
+    mask = redactor()
+    with Path(source).open("rb") as log, Path(target).open("w", encoding="utf-8") as out:
+        while lines := log.readlines(1 << 20):  # a log may have a gigabyte
+            out.write(mask(decode(b"".join(lines))))
+    return target

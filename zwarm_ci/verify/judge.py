@@ -217,8 +217,11 @@ def _names(ids: Sequence[str]) -> str:
     return ", ".join(ids[:_SHOWN]) + more
 
 
-def judge_union(court: Court, tree: str) -> tuple[tuple[CheckResult, ...], str]:
-    """Run every check on `tree` as it would be delivered: the results, and why it is worse than the base ("" = it is not)."""
+def judge_union(court: Court, tree: str, tasks: Sequence[Task]) -> tuple[tuple[CheckResult, ...], str]:
+    """Run every check on `tree` as it would be delivered: the results, and why it may not be ("" = it may).
+
+    `tasks` are those whose patches are in it: each of their targets must still be green.
+    """
     results, why = [], ""
     with court.trees.lazily(tree, court.checks, "union") as prepared:
         for check in court.checks:
@@ -226,6 +229,8 @@ def judge_union(court: Court, tree: str) -> tuple[tuple[CheckResult, ...], str]:
             results.append(result)
             try:
                 compare(court, check, result, prepared)
+                if targets := [i for task in tasks if task.check == check.name for i in task.targets]:
+                    _must_pass(result, targets, check, cut=court.baseline.result(check.name).timed_out)
             except Rejected as no:
                 why = why or f"{no.status}: {no.reason}"
     return tuple(results), why

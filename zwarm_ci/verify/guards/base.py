@@ -40,14 +40,14 @@ class Patch:
         for change in self.changes:
             if change.new_mode not in {"100644", "100755"}:
                 continue
-            number = 0
+            number = 0  # 0 = still in the header, whose `+++` is none of the file's
             for line in self.repo.git.run(
-                "diff-tree", "-p", "-r", "-U0", "--no-renames", "--no-ext-diff", "--no-textconv", self.base, self.tree,
+                "diff-tree", "-p", "-r", "-U0", "--text", "--no-renames", "--no-ext-diff", "--no-textconv", self.base, self.tree,
                 "--", f":(top,literal){change.path}",
-            ).stdout.splitlines():  # fmt: skip
+            ).stdout.split(b"\n"):  # fmt: skip
                 if header := _HUNK.match(line):
                     number = int(header[1])
-                elif line.startswith(b"+") and not line.startswith(b"+++ "):
+                elif number and line.startswith(b"+"):
                     yield change.path, number, decode(line[1:])
                     number += 1
 
