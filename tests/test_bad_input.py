@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 import sys
@@ -11,6 +12,8 @@ import pytest
 
 from tests.support import Repo, Said, belongings, zwarm
 from tests.test_run import GOOD, PYPROJECT, TESTS, shop
+from zwarm_ci import cli
+from zwarm_ci.errors import CommandError
 
 GREEN = {"shop.py": GOOD, "tests/test_shop.py": TESTS, "pyproject.toml": PYPROJECT}
 
@@ -187,15 +190,32 @@ def test_a_state_folder_that_cannot_be_made(green: Repo) -> None:
     refused(zwarm("fix-tests", "--set", "state_dir=taken/here", cwd=green.path), 4, "cannot be written")
 
 
-def test_piping_into_a_reader_that_leaves_is_quiet(green: Repo) -> None:
+@pytest.mark.parametrize("command", ["models", "fix-tests 2>&1", "fix-tests --json 2>/dev/null"])
+def test_a_reader_that_leaves_ends_nothing_and_is_no_failure(green: Repo, command: str) -> None:
     import subprocess
 
     done = subprocess.run(
-        f"'{sys.executable}' -m zwarm_ci models | head -1",
-        shell=True,
+        ["bash", "-c", f"'{sys.executable}' -m zwarm_ci {command} | head -c 5; echo ${{PIPESTATUS[0]}}"],
         cwd=green.path,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert "Traceback" not in done.stderr
+    assert done.stderr == ""
+    assert done.stdout[5:].strip() in {"0", "141"}, done.stdout
+    ended = [p for p in green.path.glob(".zwarm/runs/*/outcome.json") if not p.parent.is_symlink()]
+    assert len(ended) == command.startswith("fix-tests")
+
+
+def test_closed_streams_are_no_fault_of_ours(green: Repo) -> None:
+    import subprocess
+
+    line = f"'{sys.executable}' -m zwarm_ci fix-tests <&- >&- 2>&-"
+    assert subprocess.run(["bash", "-c", line], cwd=green.path, check=False).returncode == 0
+
+
+def test_a_full_disk_is_the_environments_fault_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    full = CommandError(["git", "add"], Path(), 128, b"", b"error: unable to write file: No space left on device")
+    for error in (full, OSError(errno.ENOSPC, "No space left on device")):
+        assert cli._ours(error) == 4
+        assert "no space is left" in capsys.readouterr().err

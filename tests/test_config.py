@@ -93,9 +93,7 @@ def test_the_contracts_defaults() -> None:
 
 def test_every_key_arrives_where_it_belongs() -> None:
     settings = load(ALL.encode())
-    expected = Check(
-        "tests", "make test", "pytest", "sub", 60, "make fix", "make setup", ("TEST_DB",), (".env.test",)
-    )
+    expected = Check("tests", "make test", "pytest", "sub", 60, "make fix", "make setup", ("TEST_DB",), (".env.test",))
     assert settings.checks == (replace(expected, exclusive=True),)
     assert (settings.loop.turns, settings.loop.sessions, settings.executor.silence) == (4, 5, 20.5)
     assert settings.verify.allow_test_edits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -176,3 +177,19 @@ def test_a_branch_is_delivered_and_nothing_else(tmp_path: Path, kind: str) -> No
 def test_a_branch_that_cannot_be_made_is_refused_before_the_run(repo: Repo, name: str) -> None:
     with pytest.raises(UsageError):
         open_repository(repo.path).free_branch(name)
+
+
+def test_the_users_index_stays_where_only_times_differ(repo: Repo, tmp_path: Path) -> None:
+    """`git diff` would write the new times into it."""
+    os.utime(repo.path / "a.txt", (1, 1))
+    before = belongings(repo.path)
+    assert private(repo, tmp_path).snapshot("worktree") == repo.git("rev-parse", "HEAD")
+    assert belongings(repo.path) == before
+
+
+@pytest.mark.parametrize("name", [b"a\nb", b"a\xe2\x80\xa8b", b"a\xff\\b", b'"a"'])
+def test_a_folder_may_have_any_name(tmp_path: Path, name: bytes) -> None:
+    repo = Repo.make(tmp_path / os.fsdecode(name) / "x", FILES)
+    store = private(repo, tmp_path)
+    assert store.user.top == repo.path
+    assert (store.worktree(store.user.head, tmp_path / "w" / os.fsdecode(name)).path / "a.txt").is_file()

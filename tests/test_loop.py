@@ -70,6 +70,17 @@ def solved(bench: Bench, *executors: Scripted, task: int = 0, turns: int = 2, se
     return solve(shop(bench, *executors, turns=turns, sessions=sessions), bench.tasks[task], lambda _: None)
 
 
+def test_a_turn_that_the_runs_own_limit_ended_is_over_budget(bench: Bench) -> None:
+    def act(_: Path) -> Report:
+        bench.court.trees.ledger.minutes = 1e-9
+        return Report("timed_out", "the turn's 0 s were over")
+
+    outcome = solved(bench, Scripted([act]), sessions=1).outcome
+    assert outcome.status == "over_budget"
+    assert "raise budget.minutes" in outcome.reason
+    assert len(outcome.attempts) == 1
+
+
 def test_the_second_turn_gets_the_exact_error_and_is_accepted(bench: Bench) -> None:
     executor = Scripted([edit({"calc.py": FIXED.replace("a * 2", "a * 3")}), edit({"calc.py": FIXED})])
     end = solved(bench, executor)

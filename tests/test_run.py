@@ -225,5 +225,22 @@ def test_dry_run_runs_nothing(repo: Repo) -> None:
 def test_reports_are_copied_where_asked(repo: Repo, tmp_path: Path) -> None:
     zwarm("fix-tests", "--reports", str(tmp_path / "out"), cwd=repo.path)
     assert {"outcome.json", "junit.xml", "summary.md"} <= {p.name for p in (tmp_path / "out").iterdir()}
-    there = zwarm("fix-tests", "tests", "--reports", ".zwarm/runs/latest", cwd=repo.path)
+    assert list((tmp_path / "out/logs").glob("*.log"))
+
+
+def test_reports_that_leave_take_no_secret_along(tmp_path: Path) -> None:
+    tests = (
+        TESTS + "\n\ndef test_loud():\n    print('deploy with ' + 'correct' + ' horse')\n    assert label(1) == 'x'\n"
+    )
+    repo = Repo.make(tmp_path / "shop", {"shop.py": GOOD, "tests/test_shop.py": tests, "pyproject.toml": PYPROJECT})
+    zwarm("fix-tests", "--reports", "../out", "--max-tasks", "1", cwd=repo.path, DEPLOY_PASSWORD="correct horse")
+    logs = list((tmp_path / "out/logs").glob("*.log"))
+    assert logs
+    for path in (p for p in (tmp_path / "out").rglob("*") if p.is_file()):
+        assert "correct horse" not in path.read_text(), path
+
+
+def test_reports_of_the_newest_run_may_be_asked_for_where_they_are(repo: Repo) -> None:
+    zwarm("fix-tests", "tests/test_shop.py::test_label", cwd=repo.path)
+    there = zwarm("fix-tests", "tests/test_shop.py::test_label", "--reports", ".zwarm/runs/latest", cwd=repo.path)
     assert there.code == 0, there.err

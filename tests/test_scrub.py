@@ -34,6 +34,12 @@ def test_values_of_our_own_environment_are_masked(monkeypatch: pytest.MonkeyPatc
     assert scrub.redact("good morning", ["good morning"]) == "***"
 
 
+def test_a_login_in_a_url_is_masked_and_nothing_else_of_it() -> None:
+    said = scrub.redact("at postgres://shop:hunter22@db.example/x and https://example.org:8080/a@b")
+    assert said == "at postgres://***@db.example/x and https://example.org:8080/a@b"
+    assert not scrub.find_secrets("postgres://shop:hunter22@db/x"), "no patch is refused for it"
+
+
 def test_a_private_key_is_masked_even_where_its_end_is_cut_off() -> None:
     begin = "-----BEGIN RSA " + "PRIVATE KEY-----"
     assert "MIIE" not in scrub.redact(f"{begin}\nMIIE")

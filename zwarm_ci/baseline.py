@@ -7,6 +7,7 @@ tree's ignored files are at hand (environment?). Only what is still red is a fau
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -186,8 +187,7 @@ def _calibrate(
         trees.discard(shadow)
         return {}
     needed = _needed(trees, check, base, user, missing, healed, asked)
-    listed = ", ".join(f'"{p}"' for p in needed)
-    why = f"environment: it needs {', '.join(needed)}, which git ignores; add include = [{listed}] to [checks.{check.name}]"
+    why = f"environment: it needs {', '.join(needed)}, {_lacking(user, check, needed)}"
     return {(check.name, i): why for i in healed}
 
 
@@ -197,16 +197,35 @@ def _healed(result: CheckResult, red: Sequence[str]) -> tuple[str, ...]:
     return tuple(i for i in red if result.state(i) == "passed") if red else ("",)
 
 
+def _lacking(user: Repository, check: Check, needed: Sequence[str]) -> str:
+    """Why a clean worktree lacks what is needed, and what to do where something can be done."""
+    if any(p == s or p.startswith(f"{s}/") for p in needed for s in user.submodules):
+        return "files of a submodule, which clean worktrees lack"
+    if set(needed) & set(_filtered(user)):
+        return "which a filter of git's writes (Git LFS or the like); clean worktrees have it as it is stored"
+    listed = ", ".join(f'"{p}"' for p in needed)
+    return f"which git ignores; add include = [{listed}] to [checks.{check.name}]"
+
+
+def _filtered(user: Repository) -> list[str]:
+    """Tracked files that a configured filter writes."""
+    names = {match[1] for setting in user.git.filters if (match := re.fullmatch(r"filter\.([\w-]+)\.clean=", setting))}
+    found = [user.git.paths("ls-files", "-z", "--full-name", f":(top,attr:filter={n})") for n in sorted(names)]
+    return [path for paths in found for path in paths]
+
+
 def _missing(user: Repository, check: Check) -> tuple[str, ...]:
-    """Ignored files (and untracked ones whose names are those of secrets) that a clean worktree lacks, as far as they are small."""
+    """Ignored files, secrets, files of submodules or of filters: what a clean worktree lacks, as far as they are small."""
     ignored = user.git.paths("ls-files", "-o", "-i", "--exclude-standard", "-z", "--full-name", ":/")
     secret = [
         p
         for p in user.git.paths("ls-files", "-o", "--exclude-standard", "-z", "--full-name", ":/")
         if is_secret_path(p)
     ]
+    tracked = user.git.paths("ls-files", "--recurse-submodules", "-z", "--full-name", ":/") if user.submodules else ()
+    inner = [p for p in tracked if p.startswith(tuple(f"{s}/" for s in user.submodules))]
     found, size = [], 0
-    for path in sorted({*ignored, *secret} - set(check.include)):
+    for path in sorted({*ignored, *secret, *inner, *_filtered(user)} - set(check.include)):
         file = user.top / path
         parts = PurePosixPath(path).parts
         if (

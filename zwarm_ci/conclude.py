@@ -9,8 +9,10 @@ from zwarm_ci.baseline import Baseline
 from zwarm_ci.budget import Ledger
 from zwarm_ci.loop import spent
 from zwarm_ci.plan import make_task
-from zwarm_ci.task import Check, Failure
+from zwarm_ci.task import Check, Failure, Task
 from zwarm_ci.verdict import CheckResult, Outcome, RunStatus, Seconds, TaskOutcome, count
+
+_CUT = "the run was interrupted before this task's end"
 
 
 @dataclass(slots=True)
@@ -27,6 +29,7 @@ class Facts:
     before: tuple[CheckResult, ...] = ()
     after: tuple[CheckResult, ...] = ()
     tasks: tuple[TaskOutcome, ...] = ()
+    planned: tuple[Task, ...] = ()
     branch: str | None = None
     head: str | None = None
     notes: tuple[str, ...] = ()
@@ -71,6 +74,10 @@ def revealed(checks: Sequence[Check], baseline: Baseline, after: Sequence[CheckR
 
 def conclude(facts: Facts, *, interrupted: int = 0, blocked: str = "") -> Outcome:
     """The record of a run; `interrupted` is the exit code of a signal (130, 143), `blocked` why nothing could begin."""
+    if interrupted:  # else a report of it would have no failure at all
+        known = {t.task.id for t in facts.tasks}
+        cut = (TaskOutcome(t, "interrupted", _CUT) for t in facts.planned if t.id not in known)
+        facts.tasks = (*facts.tasks, *cut)
     status, code, reason = _end(facts, interrupted, blocked)
     attempts = [a for t in facts.tasks for a in t.attempts]
     seconds = Seconds(

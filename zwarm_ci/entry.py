@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from types import FrameType
 
 from zwarm_ci import __version__
 
@@ -12,6 +15,19 @@ def main() -> None:
     if sys.argv[1:] in (["--version"], ["-V"]):
         sys.stdout.write(f"zwarm-ci {__version__}\n")
         return
+    # Not Python's KeyboardInterrupt: raised while a module's text is executed, it makes Python kill itself by the signal later on,
+    # whoever caught it. A run has handlers of its own (proc.stoppable).
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, _end)
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller (`>&-`), and its number free for any file that we open
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115, PTH123
     from zwarm_ci.cli import run
 
     sys.exit(run(sys.argv[1:]))
+
+
+def _end(signum: int, _frame: FrameType | None) -> None:
+    """Outside a run there is nothing to put in order."""
+    sys.stderr.write("zwarm-ci: interrupted\n")
+    sys.exit(128 + signum)

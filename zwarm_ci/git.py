@@ -36,6 +36,7 @@ _OFF = (
     "core.fsmonitor=false",
     "core.untrackedCache=false",
     "core.splitIndex=false",
+    "diff.autoRefreshIndex=false",  # `git diff` writes the index where times alone differ, whatever GIT_OPTIONAL_LOCKS says
     "gc.auto=0",
     "maintenance.auto=false",
     "advice.detachedHead=false",
@@ -139,17 +140,14 @@ def open_repository(where: Path) -> Repository:
     if not where.is_dir():
         raise UsageError(f"{where}: no such folder")
     git = Git(where)
-    probe = git.run(
-        "rev-parse", "--is-inside-work-tree", "--show-toplevel", "--absolute-git-dir", "--git-common-dir", check=False
-    )
+    probe = git.run("rev-parse", "--is-inside-work-tree", "--show-toplevel", check=False)
     said = decode(probe.stderr)
     if "dubious ownership" in said:
         raise BlockedError(
             f"git does not trust {where}: it belongs to somebody else",
             remedy=f"git config --global --add safe.directory '{where}'",
         )
-    lines = decode(probe.stdout).splitlines()
-    if not probe.ok or len(lines) < 4 or lines[0] != "true":
+    if not probe.ok or not probe.stdout.startswith(b"true\n"):
         bare = git.ask("rev-parse", "--is-bare-repository") == "true"
         raise BlockedError(
             f"{where} is a bare repository: there are no files to check"
@@ -157,8 +155,10 @@ def open_repository(where: Path) -> Repository:
             else f"{where} is not in a git repository",
             remedy="run in a clone with files" if bare else "run it inside one, or pass -C DIR",
         )
-    top, git_dir = Path(lines[1]), Path(lines[2])
-    common = Path(lines[3]) if Path(lines[3]).is_absolute() else (where / lines[3]).resolve()
+    top, git_dir, common = (
+        (where / os.fsdecode(git.run("rev-parse", part).stdout.removesuffix(b"\n"))).resolve()
+        for part in ("--show-toplevel", "--absolute-git-dir", "--git-common-dir")
+    )  # one by one, since a folder's name may hold a line break
     git = Git(top, filters=_filters_off(git))
     head = git.ask("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     if not head:
@@ -211,7 +211,7 @@ class PrivateRepository:
         form = user.git.ask("rev-parse", "--show-object-format") or "sha1"
         made.git.run("init", "--bare", "--quiet", "--template=", f"--object-format={form}", str(path))
         (path / "objects" / "info").mkdir(exist_ok=True)
-        (path / "objects" / "info" / "alternates").write_bytes(os.fsencode(user.common_dir / "objects") + b"\n")
+        (path / "objects" / "info" / "alternates").write_bytes(_alternate(user.common_dir / "objects"))
         (path / "info").mkdir(exist_ok=True)
         for name in ("shallow", "info/exclude", "info/attributes"):
             if (user.common_dir / name).is_file():
@@ -386,6 +386,12 @@ class Worktree:
         self.git.run("read-tree", "--reset", "-u", rev)
         self.git.run("checkout-index", "-q", "-f", "-a")
         self.git.run("clean", "-ffdq", *(["-x"] if ignored else []), "--", ":/")
+
+
+def _alternate(objects: Path) -> bytes:
+    """The line of info/alternates that names a folder, quoted as in C."""
+    name = os.fsencode(objects).replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
+    return b'"' + name + b'"\n'
 
 
 def _belongs(path: str) -> bool:

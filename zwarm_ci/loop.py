@@ -109,7 +109,14 @@ def _session(shop: Shop, rung: Rung, case: _Case) -> bool:
             assert case.verdict is not None
             if case.verdict.accepted:
                 return True
-            if case.verdict.status in {"no_changes", "attributed", "executor_failed", "timed_out", "blocked"}:
+            if case.verdict.status in {
+                "no_changes",
+                "attributed",
+                "executor_failed",
+                "timed_out",
+                "over_budget",
+                "blocked",
+            }:
                 return False
             message = (
                 f"Verification in a clean checkout refused the change: {case.verdict.reason}\nMake another change."
@@ -189,6 +196,8 @@ def _verdict(shop: Shop, case: _Case, report: Report, tree: str) -> Verdict:
         "failed": "executor_failed", "killed": "executor_failed", "timed_out": "timed_out", "blocked": "blocked",
         "interrupted": "interrupted",
     }  # fmt: skip
+    if report.state == "timed_out" and not shop.court.trees.ledger.left():
+        return Verdict("over_budget", "the time limit of the run ended the turn (raise budget.minutes)")
     if report.state != "completed":
         return Verdict(ends[report.state], report.message)
     if report.attributed:

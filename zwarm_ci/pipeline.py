@@ -96,6 +96,7 @@ def _story(request: Request, watch: Watch, site: places.Site, settings: config.S
 
     court = selection.court(trees, settings, facts.base, checks, baseline)
     tasks = make_tasks(checks, baseline, named(baseline, request.targets, site.user.prefix), court.rules.protect)
+    facts.planned = tasks
     watch.plan(tasks)
     shop = selection.shop(request, site, settings, court, ladder)
     union = Union(court, site.private.tree_of(facts.base))

@@ -84,13 +84,16 @@ STOP = Stop()
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[Stop]:
-    """While inside, SIGINT and SIGTERM set `STOP` instead of killing us. Main thread only."""
+    """While inside, SIGINT, SIGTERM and a terminal's hang-up (unless `nohup`) set `STOP` instead of killing us. Main thread only."""
 
     def on_signal(signum: int, _frame: FrameType | None) -> None:
         STOP.set(signum)
 
     STOP.clear()
-    before = {s: signal.signal(s, on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
+    wanted = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        wanted.append(signal.SIGHUP)
+    before = {s: signal.signal(s, on_signal) for s in wanted}
     try:
         yield STOP
     finally:

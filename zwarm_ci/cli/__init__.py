@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from zwarm_ci.errors import InterruptedRunError, ZwarmError
+from zwarm_ci.errors import CommandError, InterruptedRunError, ZwarmError
 from zwarm_ci.scrub import one_line, plain, redact
 
 #: name -> (module, help of one line), in the order in which `--help` shows them.
@@ -88,9 +88,10 @@ def run(args: Sequence[str]) -> int:
         return _say("interrupted", 130)
     except InterruptedRunError as error:
         return _say("interrupted; the repository is as it was", error.code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what remains buffered has no reader
-        return 141
+    except SystemExit as end:
+        if end.code != 1:  # a signal's, see entry.py
+            raise
+        return 141  # click's 1 for a reader that left would say here that failures remain
     except ZwarmError as error:
         if error.exit_code == 5:
             return _ours(error)
@@ -104,10 +105,19 @@ def _say(text: str, code: int) -> int:
     return code
 
 
+def _disk_full(error: BaseException) -> bool:
+    """Whether we, or a program of ours, could not write for want of space."""
+    if isinstance(error, OSError):
+        return error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return isinstance(error, CommandError) and b"No space left on device" in error.stderr
+
+
 def _ours(error: BaseException) -> int:
     """An error of ours: the traceback goes into a file, its path to the person."""
     import tempfile
 
+    if _disk_full(error):
+        return _say("no space is left on a disk; free some where the repository or TMPDIR is", 4)
     text = plain(redact("".join(traceback.format_exception(error))))
     handle, name = tempfile.mkstemp(prefix="zwarm-ci-error-", suffix=".txt")
     with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -78,7 +78,7 @@ class Progress:
     def plan(self, tasks: tuple[Task, ...]) -> None:
         with self._lock:
             self._lines = {t.id: _Line(one_line(t.title, 70)) for t in tasks}
-        self._print(f"{len(tasks)} task{'s' * (len(tasks) != 1)} to repair" if tasks else "nothing to repair")
+        self.stage(f"{len(tasks)} task{'s' * (len(tasks) != 1)} to repair" if tasks else "nothing to repair")
 
     def task(self, task: Task, text: str) -> None:
         said = one_line(redact(text), 100)
@@ -99,8 +99,13 @@ class Progress:
     def _print(self, text: str) -> None:
         if self._live is None and not self._quiet:
             with self._lock:
-                self._stream.write(f"[{self._ledger.elapsed():6.1f} s] {text}\n")
-                self._stream.flush()
+                try:
+                    self._stream.write(f"[{self._ledger.elapsed():6.1f} s] {text}\n")
+                    self._stream.flush()
+                except (
+                    OSError
+                ):  # who read the progress has left (`2>&1 | head`), or the terminal is gone: the run goes on
+                    self._quiet = True
 
     def _beat(self) -> None:
         while not self._over.wait(_LIFE):
@@ -113,10 +118,15 @@ class Progress:
         from rich.text import Text
 
         table = Table.grid(padding=(0, 1))
-        for _ in range(4):
-            table.add_column(no_wrap=True, overflow="ellipsis")
         now = time.monotonic()
         with self._lock:
+            for width in (
+                1,
+                max(map(len, [*self._lines, "9999 s"])),
+                6,
+                None,
+            ):  # the text alone is cut where it is narrow
+                table.add_column(no_wrap=True, overflow="ellipsis", min_width=width)
             for name, line in self._lines.items():
                 spent = "" if line.ended or line.text == "waiting" else f"{now - line.since:4.0f} s"
                 table.add_row(
