@@ -48,7 +48,6 @@ timeout = 10
 silence = 20.5
 [loop]
 turns = 4
-sessions = 5
 [checks.tests]
 run = "make test"
 kind = "pytest"
@@ -84,7 +83,7 @@ def test_the_contracts_defaults() -> None:
     assert settings == replace(config.Settings(), origins=settings.origins)
     assert (settings.state_dir, settings.executor.rungs, settings.checks) == (".zwarm", ("embedded",), ())
     assert (settings.executor.timeout, settings.executor.silence) == (3600, 600)
-    assert (settings.loop.turns, settings.loop.sessions) == (3, 2)
+    assert settings.loop.turns == 3
     assert (settings.verify.reruns, settings.verify.burn_in) == (2, 3)
     assert (settings.verify.max_files, settings.verify.max_lines) == (40, 2000)
     assert (settings.budget.minutes, settings.budget.check_minutes) == (60, 120)
@@ -95,7 +94,7 @@ def test_every_key_arrives_where_it_belongs() -> None:
     settings = load(ALL.encode())
     expected = Check("tests", "make test", "pytest", "sub", 60, "make fix", "make setup", ("TEST_DB",), (".env.test",))
     assert settings.checks == (replace(expected, exclusive=True),)
-    assert (settings.loop.turns, settings.loop.sessions, settings.executor.silence) == (4, 5, 20.5)
+    assert (settings.loop.turns, settings.executor.silence) == (4, 20.5)
     assert settings.verify.allow_test_edits
     assert settings.verify == config.VerifySettings(("golden/**",), settings.verify.allow_test_edits, 6, 7, 8, 9)
     assert (settings.budget.minutes, settings.budget.check_minutes) == (10, 0)
@@ -133,14 +132,14 @@ def test_a_checks_kind_and_files_follow_from_its_command() -> None:
 
 def test_each_origin_beats_the_one_before(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
-    file.write_text("loop.turns = 3\nloop.sessions = 3\nbudget.minutes = 3\n")
+    file.write_text("loop.turns = 3\nexecutor.silence = 3\nbudget.minutes = 3\n")
     settings = load(
-        b"loop.turns = 2\nloop.sessions = 2\nbudget.minutes = 2\nverify.reruns = 2",
+        b"loop.turns = 2\nexecutor.silence = 2\nbudget.minutes = 2\nverify.reruns = 2",
         file=file,
         environ={"ZWARM_CI_BUDGET__MINUTES": "4", "ZWARM_CI_LOOP__SESSIONS": "4", "PATH": "/bin"},
-        sets=["loop.sessions=5"],
+        sets=["executor.silence=5"],
     )
-    assert (settings.verify.reruns, settings.loop.turns, settings.budget.minutes, settings.loop.sessions) == (
+    assert (settings.verify.reruns, settings.loop.turns, settings.budget.minutes, settings.executor.silence) == (
         2,
         3,
         4,
@@ -149,7 +148,7 @@ def test_each_origin_beats_the_one_before(tmp_path: Path) -> None:
     assert settings.origins["verify.reruns"] == ".zwarm/config.toml at base abc123"
     assert settings.origins["loop.turns"] == f"--config {file}"
     assert settings.origins["budget.minutes"] == "ZWARM_CI_BUDGET__MINUTES"
-    assert settings.origins["loop.sessions"] == "--set"
+    assert settings.origins["executor.silence"] == "--set"
     assert settings.origins["verify.burn_in"] == "default"
 
 

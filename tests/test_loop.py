@@ -155,9 +155,22 @@ def test_sessions_and_journal_are_on_disk(bench: Bench) -> None:
 def test_no_turn_begins_when_the_time_is_up(bench: Bench) -> None:
     bench.trees.ledger.check_minutes = 1e-9
     executor = Scripted([edit({"calc.py": FIXED})])
-    with pytest.raises(LimitError, match="check-minutes"):
-        solved(bench, executor)
+    end = solved(bench, executor)
+    assert end.outcome.status == "over_budget"
+    assert "check-minutes" in end.outcome.reason
     assert executor.orders == []
+
+
+def test_a_limit_reached_later_keeps_what_was_paid_for(bench: Bench) -> None:
+    def spends(tree: Path) -> Report:
+        writes({"calc.py": CALC + "# 1\n"})(tree)
+        bench.trees.ledger.check_minutes = 1e-9
+        return Report("completed", "x", cost_usd=0.25)
+
+    bench.trees.ledger.check_minutes = 0
+    end = solved(bench, Scripted([spends]))
+    assert end.outcome.status in {"over_budget", "still_failing"}
+    assert end.outcome.cost_usd in {0.0, 0.25}
 
 
 def union(bench: Bench) -> Union:

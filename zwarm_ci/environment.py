@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from zwarm_ci import proc
 from zwarm_ci.errors import BlockedError, ConfigError
-from zwarm_ci.scrub import child_env
+from zwarm_ci.scrub import child_env, conceal
 from zwarm_ci.streams import MIB
 from zwarm_ci.task import Check
 
@@ -246,6 +246,29 @@ def child_environment(env: Environment, tree: Path, check: Check, *, tmp: Path) 
         # uv would make an environment of its own in the tree, and re-point the editable install at it, were it let.
         made |= {"VIRTUAL_ENV": env.venv, "UV_PROJECT_ENVIRONMENT": env.venv, "UV_NO_SYNC": "1"}
     return made
+
+
+def adopt_variables(top: Path, checks: Iterable[Check]) -> None:
+    """Make the variables that checks list ours to hand on, from `.env` where they are not set, and mask their values.
+
+    `.env` is read outside CI alone, and for listed names alone: what a clone says of itself chooses nothing else.
+    """
+    names = {name for check in checks for name in check.env}
+    if names and os.environ.get("CI", "").lower() not in {"true", "1"}:
+        for name, value in _dotenv(_read(top / ".env")):
+            if name in names:
+                os.environ.setdefault(name, value)
+    conceal(names)
+
+
+def _dotenv(text: str) -> Iterator[tuple[str, str]]:
+    """`NAME=value` lines; a leading `export` and quotes round the value are taken off, nothing is expanded."""
+    for line in text.splitlines():
+        name, found, value = line.strip().removeprefix("export ").partition("=")
+        if found and name.strip().isidentifier():
+            value = value.strip()
+            quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+            yield name.strip(), value[1:-1] if quoted else value
 
 
 def link_dependencies(env: Environment, tree: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from zwarm_ci.errors import InterruptedRunError
+from zwarm_ci.errors import InterruptedRunError, LimitError
 from zwarm_ci.executors.base import Executor, Order, Report, Workbench
 from zwarm_ci.git import Worktree
 from zwarm_ci.journal import Journal
@@ -79,13 +79,20 @@ class Solved:
 
 
 def solve(shop: Shop, task: Task, tell: Tell) -> Solved:
-    """Rungs in order, fresh sessions on each, turns in each, until a verdict accepts a patch.
+    """Rungs in order, fresh sessions on each, turns in each, until a verdict accepts a patch or a limit of the run is reached.
 
     Raises:
-        LimitError: the run's limits are reached.
         InterruptedRunError: the run was stopped.
     """
     case = _Case(task, tell)
+    try:
+        return _climb(shop, case)
+    except LimitError as error:
+        outcome = TaskOutcome(task, "over_budget", error.line, cost_usd=case.cost, attempts=tuple(case.attempts))
+        return Solved(outcome)
+
+
+def _climb(shop: Shop, case: _Case) -> Solved:
     for rung in shop.ladder:
         # A deterministic executor would say the same again in a fresh session; its turns carry what was refused.
         for _ in range(1 if rung.executor.deterministic else shop.sessions):

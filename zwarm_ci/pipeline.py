@@ -81,6 +81,7 @@ def _story(request: Request, watch: Watch, site: places.Site, settings: config.S
     look = trees.fresh(facts.base, (), "look")
     checks, facts.notes = selection.choose_checks(request, settings, look.path, env)
     facts.notes += (env.note,)
+    environment.adopt_variables(site.user.top, checks)
 
     watch.stage("checks before")
     baseline = before.establish(

@@ -61,10 +61,18 @@ def secret_values(names: Iterable[str] = ()) -> tuple[str, ...]:
     return tuple(sorted(found, key=len, reverse=True))
 
 
+_concealed: set[str] = set()
+
+
+def conceal(names: Iterable[str]) -> None:
+    """From now on mask the values of these variables of our environment: a check was given them, nobody else is."""
+    _concealed.update(secret_values(names))
+
+
 def redactor(values: Iterable[str] = ()) -> Callable[[str], str]:
     """`redact` with the secrets of our environment looked up once, for a report of thousands of strings."""
     known = sorted(
-        {*values, *secret_values()} - {""}, key=lambda v: (-len(v), v)
+        {*values, *_concealed, *secret_values()} - {""}, key=lambda v: (-len(v), v)
     )  # a secret may be a part of a longer one
 
     def mask(text: str) -> str:

@@ -23,6 +23,7 @@ from zwarm_ci.trees import Trees
 from zwarm_ci.verify.guards import Rules
 from zwarm_ci.verify.judge import Court
 
+_SESSIONS = 1  # on one rung; a fresh session of an executor that is deterministic would say the same again
 _USUAL_DEFAULTS = ("main", "master", "trunk")
 
 
@@ -188,6 +189,6 @@ def shop(request: Request, site: Site, settings: Settings, court: Court, rungs: 
     )
     executor, loop = settings.executor, settings.loop
     return Shop(
-        court, rungs, site.store, site.journal, workbench, site.run, site.scratch, loop.turns, loop.sessions, executor.timeout,
+        court, rungs, site.store, site.journal, workbench, site.run, site.scratch, loop.turns, _SESSIONS, executor.timeout,
         executor.silence,
     )  # fmt: skip

@@ -18,7 +18,7 @@ from zwarm_ci.task import Check, Kind
 LATER = frozenset(
     "executor.model executor.sandbox executor.web_search executor.reasoning_effort executor.env executor.gateway "
     "executor.inherit_user_config checks.*.services checks.*.services.up checks.*.services.down checks.*.isolation checks.*.network checks.*.files "
-    "verify.strict budget.usd budget.task_usd budget.day_usd hook orchestrate watchers github weave".split()
+    "loop.sessions verify.strict budget.usd budget.task_usd budget.day_usd hook orchestrate watchers github weave".split()
 )
 _WEEK = 7 * 24 * 3600.0
 
@@ -95,10 +95,9 @@ class ExecutorSettings(Table):
 
 @dataclass(frozen=True)
 class LoopSettings(Table):
-    """Turns in one session (the first included), and sessions on one rung."""
+    """Turns in one session, the first included."""
 
     turns: Count = 3
-    sessions: Count = 2
 
 
 @dataclass(frozen=True)
