@@ -103,7 +103,7 @@ def test_config_show_says_where_values_came_from(shell: Shell, monkeypatch: pyte
     lines = {line.split(" = ")[0]: line for line in said.out.splitlines()}
     assert lines["loop.turns"].split() == ["loop.turns", "=", "5", "#", "ZWARM_CI_LOOP__TURNS"]
     assert lines["budget.minutes"].split() == ["budget.minutes", "=", "1.5", "#", "--set"]
-    assert lines["loop.sessions"].endswith("# default")
+    assert lines["verify.reruns"].endswith("# default")
     assert "# .zwarm/config.toml at base " in lines["checks.tests.run"]
     found = json.loads(shell("config", "show", "--origin", "--json").out)["settings"]
     assert found["loop.turns"] == {"value": 5, "origin": "ZWARM_CI_LOOP__TURNS"}

@@ -136,7 +136,7 @@ def test_each_origin_beats_the_one_before(tmp_path: Path) -> None:
     settings = load(
         b"loop.turns = 2\nexecutor.silence = 2\nbudget.minutes = 2\nverify.reruns = 2",
         file=file,
-        environ={"ZWARM_CI_BUDGET__MINUTES": "4", "ZWARM_CI_LOOP__SESSIONS": "4", "PATH": "/bin"},
+        environ={"ZWARM_CI_BUDGET__MINUTES": "4", "ZWARM_CI_EXECUTOR__SILENCE": "4", "PATH": "/bin"},
         sets=["executor.silence=5"],
     )
     assert (settings.verify.reruns, settings.loop.turns, settings.budget.minutes, settings.executor.silence) == (

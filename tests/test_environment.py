@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.checks.running import believed, plant, run_in
+from zwarm_ci import environment, scrub
 from zwarm_ci.environment import Environment, child_environment, copy_included, discover, link_dependencies
 from zwarm_ci.errors import ConfigError
 from zwarm_ci.task import Check
@@ -218,3 +219,27 @@ def test_links_that_lead_out_are_refused_and_not_written_through(tmp_path: Path)
     (tree / "sub").symlink_to(out)
     copy_included(discover(top), Check("t", "t", include=("sub/x",)), tree)
     assert not (out / "x").exists()
+
+
+def test_dotenv_is_read_for_listed_names_alone_and_outside_ci(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ZT_LISTED", "ZT_QUOTED", "ZT_SET", "ZT_OTHER"):
+        monkeypatch.setenv(name, "x")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("ZT_SET", "mine")
+    (tmp_path / ".env").write_text(
+        '# c\nexport ZT_LISTED=plain value\nZT_QUOTED="in quotes"\nZT_SET=theirs\nZT_OTHER=no\nOPENAI_BASE_URL=evil\nnonsense\n'
+    )
+    checks = [Check("t", "pytest", env=("ZT_LISTED", "ZT_QUOTED", "ZT_SET", "ZT_NONE"))]
+    monkeypatch.setenv("CI", "true")
+    environment.adopt_variables(tmp_path, checks)
+    assert "ZT_LISTED" not in os.environ
+    monkeypatch.delenv("CI")
+    environment.adopt_variables(tmp_path, checks)
+    assert (os.environ["ZT_LISTED"], os.environ["ZT_QUOTED"], os.environ["ZT_SET"]) == (
+        "plain value",
+        "in quotes",
+        "mine",
+    )
+    assert "ZT_OTHER" not in os.environ
+    assert "OPENAI_BASE_URL" not in os.environ
+    assert scrub.redact("it said plain value") == "it said ***", "what a check is given is masked in all output"

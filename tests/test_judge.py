@@ -34,7 +34,7 @@ class Bench:
         self.trees = Trees(self.store, environment.discover(repo.path), scratch, Ledger(), scratch / "logs")
         base = self.user.head
         before = baseline.establish(
-            self.trees, checks, base, self.user, reruns=1, in_place=False, same_as_tree=True, tell=lambda _: None
+            self.trees, checks, base, self.user, reruns=1, same_as_tree=True, tell=lambda _: None
         )
         self.court = Court(
             self.trees, base, checks, before, Rules(), reruns=1, burn_in=1, interpreter=platform.python_version()

@@ -244,3 +244,12 @@ def test_reports_of_the_newest_run_may_be_asked_for_where_they_are(repo: Repo) -
     zwarm("fix-tests", "tests/test_shop.py::test_label", cwd=repo.path)
     there = zwarm("fix-tests", "tests/test_shop.py::test_label", "--reports", ".zwarm/runs/latest", cwd=repo.path)
     assert there.code == 0, there.err
+
+
+def test_a_patch_that_no_longer_fits_the_working_tree_is_said_in_the_first_line(repo: Repo) -> None:
+    repo.write({"shop.py": "# rewritten meanwhile\n"})
+    said = zwarm("fix-tests", "--apply", "--json", "--from", "head", cwd=repo.path)
+    assert said.code == 0, said.err
+    assert "not applied" in said.json["reason"]
+    assert (repo.path / "shop.py").read_text() == "# rewritten meanwhile\n"
+    assert said.json["branch"]

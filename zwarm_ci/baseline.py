@@ -74,13 +74,12 @@ def establish(
     user: Repository,
     *,
     reruns: int,
-    in_place: bool,
     same_as_tree: bool,
     tell: Tell,
 ) -> Baseline:
     """Run the checks on `base` and sort what is red.
 
-    `in_place`: the checkout is disposable (CI), so what fails is run there rather than in a copy with the ignored files.
+    What the checkout has and a clean worktree lacks is copied for a second look; the checkout itself runs nothing, in CI neither.
     `same_as_tree`: `base` is what stands in the checkout; otherwise there is nothing to calibrate against.
     """
     twin = trees.fresh(base, checks, "twin")
@@ -97,7 +96,7 @@ def establish(
         suspicious = result.trouble.startswith("environment") or (check.is_test and red and not result.trouble)
         if suspicious and same_as_tree:
             asked = _alone(trees, check, twin, red)
-            found = _calibrate(trees, check, base, user, red, asked, in_place=in_place)
+            found = _calibrate(trees, check, base, user, red, asked)
             sorted_out = replace(sorted_out, environment={**sorted_out.environment, **found})
         sorted_out = replace(sorted_out, results=(*sorted_out.results, result))
     notes = (
@@ -170,13 +169,9 @@ def _rerun(
 
 
 def _calibrate(
-    trees: Trees, check: Check, base: str, user: Repository, red: Sequence[str], asked: Sequence[str], *, in_place: bool
+    trees: Trees, check: Check, base: str, user: Repository, red: Sequence[str], asked: Sequence[str]
 ) -> dict[tuple[str, str], str]:
     """Which reds (or, where the check could not run at all, the check: id "") are green where the ignored files are."""
-    if in_place:
-        result = trees.run_in(check, user.top, only=asked)
-        why = "environment: it passes in the checkout and not in a clean worktree; list the ignored files that it needs under include"
-        return {(check.name, i): why for i in _healed(result, red)}
     missing = _missing(user, check)
     if not missing:
         return {}

@@ -79,6 +79,7 @@ def conclude(facts: Facts, *, interrupted: int = 0, blocked: str = "") -> Outcom
         cut = (TaskOutcome(t, "interrupted", _CUT) for t in facts.planned if t.id not in known)
         facts.tasks = (*facts.tasks, *cut)
     status, code, reason = _end(facts, interrupted, blocked)
+    reason = "; ".join((reason, *(note for note in facts.notes if note.startswith("not applied"))))
     attempts = [a for t in facts.tasks for a in t.attempts]
     seconds = Seconds(
         wall=round(facts.ledger.elapsed(), 3),

@@ -215,7 +215,10 @@ def _verdict(shop: Shop, case: _Case, report: Report, tree: str) -> Verdict:
     if tree in case.refused:
         return Verdict("no_changes", "the session offered a change that was refused before")
     case.tell("verifying in a clean worktree")
-    return judge(shop.court, case.task, tree)
+    try:
+        return judge(shop.court, case.task, tree)
+    except LimitError as error:  # the turn has been paid for; it stays in the record
+        return Verdict("over_budget", error.line)
 
 
 def _accepted(case: _Case) -> Solved:

@@ -85,7 +85,7 @@ def _story(request: Request, watch: Watch, site: places.Site, settings: config.S
 
     watch.stage("checks before")
     baseline = before.establish(
-        trees, checks, facts.base, site.user, reruns=settings.verify.reruns, in_place=request.disposable,
+        trees, checks, facts.base, site.user, reruns=settings.verify.reruns,
         same_as_tree=request.source == "worktree" and not request.base, tell=watch.stage,
     )  # fmt: skip
     facts.before, facts.after = baseline.results, baseline.results

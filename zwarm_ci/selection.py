@@ -40,7 +40,6 @@ class Request:
         commands: `--check`: commands that replace the configured checks.
         source: `--from`: worktree, index or head; `base` names a commit instead.
         parallel: tasks at once; 0 = the number of cores, at most 4.
-        disposable: the checkout is CI's, so that a failing test may be run in it to tell the code's fault from the worktree's.
     """
 
     command: str
@@ -58,7 +57,6 @@ class Request:
     max_tasks: int = 0
     parallel: int = 0
     strict_flaky: bool = False
-    disposable: bool = False
     config_file: Path | None = None
     sets: tuple[str, ...] = ()
 

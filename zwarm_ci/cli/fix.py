@@ -99,7 +99,7 @@ def _request(command: str, common: Common, options: dict[str, Any], **more: Any)
         branch=options["branch"] or "", apply=options["apply"], last_green=options["last_green"] or "",
         allow_revert=options["allow_revert"], max_tasks=options["max_tasks"] or 0, parallel=options["parallel"] or 0,
         strict_flaky=options["strict_flaky"],
-        disposable=os.environ.get("CI", "").lower() in {"true", "1"}, config_file=common.config, sets=tuple(sets), **more,
+        config_file=common.config, sets=tuple(sets), **more,
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from zwarm_ci import environment
-from zwarm_ci.errors import BlockedError, ConfigError, InterruptedRunError
+from zwarm_ci.errors import BlockedError, CommandError, ConfigError, InterruptedRunError
 from zwarm_ci.executors.base import Order, Report
 from zwarm_ci.executors.wire import handed_on, read_order, result_event
 from zwarm_ci.git import PrivateRepository, Worktree, open_repository
@@ -25,7 +25,7 @@ from zwarm_ci.repair import fixers, plausible, regression, warm
 from zwarm_ci.repair.archive import Archive
 from zwarm_ci.repair.lab import Lab, OutOfTimeError, Remedy, Subject
 from zwarm_ci.repair.localize import Spectrum
-from zwarm_ci.scrub import plain
+from zwarm_ci.scrub import decode, one_line, plain
 from zwarm_ci.task import TEST_KINDS
 
 _MARGIN = 0.9  # of the turn's time; the rest is for ending in good order
@@ -102,6 +102,8 @@ def _try(method: Callable[[], Remedy]) -> Remedy:
         return Remedy("its time was over")
     except (BlockedError, ConfigError) as error:
         return Remedy(error.line)
+    except CommandError as error:  # a partial or damaged clone lacks what an older commit needs
+        return Remedy(f"git cannot read what it needs: {one_line(decode(error.stderr), 160)}")
 
 
 def _lab(order: Order, progress: Callable[[str, int], None]) -> Lab:
