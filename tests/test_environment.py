@@ -243,3 +243,19 @@ def test_dotenv_is_read_for_listed_names_alone_and_outside_ci(tmp_path: Path, mo
     assert "ZT_OTHER" not in os.environ
     assert "OPENAI_BASE_URL" not in os.environ
     assert scrub.redact("it said plain value") == "it said ***", "what a check is given is masked in all output"
+
+
+def test_packages_without_bytecode_get_it_outside_the_environment_and_the_tree_gets_none(tmp_path: Path) -> None:
+    top = plant(
+        tmp_path / "top",
+        {"mod.py": "VALUE = 1\n", "test_m.py": "from mod import VALUE\n\n\ndef test_v():\n    assert VALUE == 1\n"},
+    )
+    env = Environment(top, sys.executable, (), (), "", compiled=False)
+    tree = plant(tmp_path / "tree", {"mod.py": "VALUE = 1\n", "test_m.py": (top / "test_m.py").read_text()})
+    assert believed(run_in(tree, "python -m pytest", env=env)).green
+    stamp = (tree / "mod.py").stat()
+    (tree / "mod.py").write_text("VALUE = 2\n")
+    os.utime(tree / "mod.py", ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    result = run_in(tree, "python -m pytest", env=env)
+    assert result.failed == ("test_m.py::test_v",), "same size, same second: the old bytecode would have said green"
+    assert not list(tree.rglob("*.pyc"))

@@ -25,9 +25,11 @@ _LOOK_SECONDS = 20.0  # a pyenv shim on a cold disk needs two
 #: Runs in their interpreter, in the repository's folder, which therefore leaves sys.path before anything is imported.
 _LOOK = """import sys
 if sys.path and sys.path[0] in ("", "."): del sys.path[0]
-import importlib.util, json, platform
+import importlib.util, json, os, platform
+spec = importlib.util.find_spec("_pytest")
+compiled = spec is None or os.path.exists(importlib.util.cache_from_source(spec.origin))
 has = lambda name: importlib.util.find_spec(name) is not None
-print(json.dumps({"executable": sys.executable, "prefix": sys.prefix, "version": platform.python_version(),
+print(json.dumps({"executable": sys.executable, "prefix": sys.prefix, "version": platform.python_version(), "compiled": compiled,
     "paths": [p for p in sys.path if p], "has": [n for n in ("pytest", "mypy", "ruff", "xdist") if has(n)]}))
 """
 _SKIPPED_FOLDERS = frozenset({".git", "node_modules", ".venv", "venv", ".tox", ".nox", "__pycache__"})
@@ -44,6 +46,7 @@ class Environment:
         mapped: folders, relative to `top`, that the environment puts on sys.path; "." = `top` itself.
         note: one line: which interpreter, and why.
         modules: which of pytest, mypy, ruff and xdist the interpreter can import.
+        compiled: its packages have bytecode (uv installs them without).
     """
 
     top: Path
@@ -52,6 +55,7 @@ class Environment:
     mapped: tuple[str, ...]
     note: str
     modules: tuple[str, ...] = ()
+    compiled: bool = True
 
     @property
     def venv(self) -> str:
@@ -69,6 +73,7 @@ class _Interpreter:
     version: str
     paths: tuple[str, ...]
     modules: tuple[str, ...]
+    compiled: bool
 
 
 def discover(top: Path) -> Environment:
@@ -83,7 +88,7 @@ def discover(top: Path) -> Environment:
     note = f"Python {found.version} {why}"
     if copies := _installed_copies(top, found):
         note += f"; {copies[0]} is installed as a copy, so tests may not see its source (install it with `pip install -e .`)"
-    return Environment(top, found.executable, tuple(bins), tuple(mapped), note, found.modules)
+    return Environment(top, found.executable, tuple(bins), tuple(mapped), note, found.modules, found.compiled)
 
 
 def _interpreter(top: Path) -> tuple[_Interpreter | None, str]:
@@ -134,7 +139,9 @@ def _look(python: str, top: Path) -> _Interpreter | None:
         return None
     if said is None:
         return None
-    return _Interpreter(said["executable"], said["prefix"], said["version"], tuple(said["paths"]), tuple(said["has"]))
+    return _Interpreter(
+        said["executable"], said["prefix"], said["version"], tuple(said["paths"]), tuple(said["has"]), said["compiled"]
+    )
 
 
 def _site_folders(found: _Interpreter) -> list[Path]:
@@ -226,15 +233,23 @@ def _read(path: Path) -> str:
         return ""
 
 
-def child_environment(env: Environment, tree: Path, check: Check, *, tmp: Path) -> dict[str, str]:
+def child_environment(
+    env: Environment, tree: Path, check: Check, *, tmp: Path, bytecode: Path | None = None
+) -> dict[str, str]:
     """The environment in which `check` runs in `tree`: allow-listed names, the mapped interpreter and packages, `tmp` as TMPDIR.
 
-    No bytecode is written: a .pyc is valid by size and second, so two versions of one file could share it.
+    No bytecode is written: a .pyc is valid by size and second, so two versions of one file could share it. Packages that have
+    none would then be compiled by every process; theirs is kept in `bytecode`, outside the environment, and the tree's is not.
     """
     tmp.mkdir(parents=True, exist_ok=True)
     made = child_env(names=check.env)
     made["PATH"] = os.pathsep.join((*env.path, made.get("PATH", os.defpath)))
-    made |= {"TMPDIR": str(tmp), "TEMP": str(tmp), "TMP": str(tmp), "PYTHONDONTWRITEBYTECODE": "1"}
+    made |= {"TMPDIR": str(tmp), "TEMP": str(tmp), "TMP": str(tmp)}
+    if env.compiled or bytecode is None:
+        made["PYTHONDONTWRITEBYTECODE"] = "1"
+    else:
+        made["PYTHONPYCACHEPREFIX"] = str(bytecode)
+        shutil.rmtree(bytecode / tree.resolve().relative_to("/"), ignore_errors=True)
     outside = [
         e for e in made.pop("PYTHONPATH", "").split(os.pathsep) if e and _inside(env.top, env.top / e, ()) is None
     ]

@@ -185,7 +185,10 @@ def _job(check: Check, command: str, tree: Path, *, env: Environment, scratch: P
     folder = scratch / f"{name}-{token}"
     folder.mkdir(parents=True)
     log = scratch / f"{log_name or folder.name}.log"
-    child = {**child_environment(env, tree, check, tmp=folder / "tmp"), **settings}
+    child = {
+        **child_environment(env, tree, check, tmp=folder / "tmp", bytecode=scratch.parent / "bytecode"),
+        **settings,
+    }
     return Job(check, tuple(words), child, tree / check.workdir, tree, env.top, folder, log, token)
 
 

@@ -37,7 +37,9 @@ def events(lab: Lab, mode: str, seconds: float, **more: object) -> Iterator[dict
     ended = proc.run(
         [lab.env.python, str(_SCRIPT)],
         cwd=cwd,
-        env=environment.child_environment(lab.env, worktree.path, check, tmp=lab.scratch / "warm"),
+        env=environment.child_environment(
+            lab.env, worktree.path, check, tmp=lab.scratch / "warm", bytecode=lab.scratch.resolve().parent / "bytecode"
+        ),
         timeout=seconds + _SPARE,
         stdin=json.dumps(order).encode(),
     )
