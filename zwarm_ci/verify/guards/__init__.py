@@ -1,4 +1,4 @@
-"""The guards, one a file. A new one is a file, a line in `GUARDS` and a call of tests/conformance/guard.py."""
+"""The guards, one a file. A new one is a file, a line in `GUARDS` and cases in tests/conformance/judge.py."""
 
 from __future__ import annotations
 
