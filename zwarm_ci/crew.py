@@ -9,7 +9,7 @@ from typing import Protocol
 
 from zwarm_ci.budget import Ledger
 from zwarm_ci.errors import InterruptedRunError, LimitError, ZwarmError
-from zwarm_ci.integrate import Union
+from zwarm_ci.integrate import ALREADY, Union
 from zwarm_ci.loop import Shop, Solved, solve
 from zwarm_ci.selection import Request
 from zwarm_ci.task import Task
@@ -43,7 +43,7 @@ def ends(
             return Solved(TaskOutcome(task, "over_budget", f"--max-tasks {request.max_tasks}: not begun"))
         try:
             if union.solves(task):
-                return Solved(TaskOutcome(task, "already_green", "an earlier task's patch makes it pass"))
+                return Solved(TaskOutcome(task, "already_green", ALREADY))
             return solve(shop, task, lambda text: watch.task(task, text))
         except LimitError as error:
             return Solved(TaskOutcome(task, "over_budget", error.line))

@@ -8,7 +8,6 @@
     ├── BlockedError                4  blocked         the environment, before any task began
     ├── LimitError                  3  stopped         money, time or steps ran out
     ├── CommandError                5  command         a program that we called (git, mostly) failed
-    ├── ExecutorError               1  executor        a session could not do its work
     └── InterruptedRunError   130/143  interrupted     SIGINT or SIGTERM
 
 A red verdict is not an exception: it is a value (``verdict.py``).
@@ -64,13 +63,6 @@ class LimitError(ZwarmError):
 
     exit_code = 3
     slug = "stopped"
-
-
-class ExecutorError(ZwarmError):
-    """A session could not do its work; the run goes on without it."""
-
-    exit_code = 1
-    slug = "executor"
 
 
 class CommandError(ZwarmError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -314,11 +314,12 @@ class PrivateRepository:
 
     def overlay(self, tree: str, source: str, keep: Callable[[str], bool]) -> str:
         """`tree` with every path for which `keep` is true as it is in `source` (there, changed or absent)."""
-        lines = []
-        for change in self.changes(tree, source):
-            if keep(change.path):
-                name = os.fsencode(change.path)
-                lines.append(f"{change.new_mode} {change.new}\t".encode() + name)
+        changed = (c for c in self.changes(tree, source) if keep(c.path))
+        lines = [f"{c.new_mode} {c.new}\t".encode() + os.fsencode(c.path) for c in changed]
+        return self.with_entries(tree, lines)
+
+    def with_entries(self, tree: str, lines: Sequence[bytes]) -> str:
+        """`tree` with lines of `update-index --index-info` laid over it."""
         if not lines:
             return self.tree_of(tree)
         index = self.path / f"overlay-{os.urandom(6).hex()}"

@@ -50,7 +50,7 @@ class Union:
         outcome = solved.outcome
         if solved.tree:
             solved = (
-                Solved(outcome.with_status("already_green", _ALREADY))
+                Solved(outcome.with_status("already_green", ALREADY))
                 if self.solves(outcome.task)
                 else self._merge(solved)
             )
@@ -70,7 +70,7 @@ class Union:
         return solved
 
 
-_ALREADY = "an earlier task's patch makes it pass"
+ALREADY = "an earlier task's patch makes it pass"
 
 
 def targets_green(result: CheckResult, task: Task, *, is_test: bool) -> bool:
@@ -143,7 +143,7 @@ def _look_again(union: Union, outcome: TaskOutcome, results: Sequence[CheckResul
     result = next(r for r in results if r.name == check.name)
     green = bool(union.steps) and targets_green(result, outcome.task, is_test=check.is_test)
     if green:
-        return replace(outcome, status="already_green", reason=_ALREADY, patch=None, commit=None)
+        return replace(outcome, status="already_green", reason=ALREADY, patch=None, commit=None)
     if outcome.status == "already_green":
         return replace(outcome, status="still_failing", reason="green for a while, red again with all patches together")
     return outcome

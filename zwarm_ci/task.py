@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 Kind = Literal["pytest", "junit", "ruff", "mypy", "tsc", "eslint", "go", "cargo", "generic"]
 KINDS: tuple[Kind, ...] = ("pytest", "junit", "ruff", "mypy", "tsc", "eslint", "go", "cargo", "generic")
@@ -67,6 +68,12 @@ class Failure:
     shape: str = ""
     fixable: bool = False
     frames: tuple[Place, ...] = ()
+
+
+def failure_of(data: Mapping[str, Any]) -> Failure:
+    """The failure whose fields, as `dataclasses.asdict` gives them, were written to JSON."""
+    place = Place(**data["place"]) if data["place"] else None
+    return Failure(**{**data, "place": place, "frames": tuple(Place(**p) for p in data["frames"])})
 
 
 @dataclass(frozen=True, slots=True)

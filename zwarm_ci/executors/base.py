@@ -5,17 +5,16 @@ A variant is one file, a line in `EXECUTORS` (executors/__init__.py) and a call 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from zwarm_ci.task import Check, Origin, Task, Usage
 from zwarm_ci.verdict import Method
 
 #: How a session's turn ended. Only `completed` says that the executor itself came to an end it intended.
 State = Literal["completed", "failed", "killed", "timed_out", "interrupted", "blocked"]
-OnEvent = Callable[[Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zwarm_ci.executors.base import Order, Report, Workbench
-from zwarm_ci.task import Check, Failure, Origin, Place, Task, Usage
+from zwarm_ci.task import Check, Origin, Task, Usage, failure_of
 
 SCHEMA = 1  # 1: first form
 _HANDED_ON = ("PYTHONPATH",)
@@ -45,7 +45,7 @@ def read_order(text: str) -> Order:
         Path(bench["shared"]) if bench["shared"] else None,
         tuple(bench["cohort"]),
     )
-    failures = tuple(_failure(f) for f in data["task"]["failures"])
+    failures = tuple(failure_of(f) for f in data["task"]["failures"])
     paths = {name: Path(data[name]) for name in ("worktree", "folder", "scratch")}
     task = Task(**{**data["task"], "failures": failures})
     return Order(**{**data, **paths, "task": task, "workbench": workbench, "refused": tuple(data["refused"])})
@@ -65,11 +65,6 @@ def read_result(event: dict[str, Any]) -> Report:
     fields = {k: v for k, v in event.items() if k not in {"type", "schema"}}
     origin = Origin(**{**fields["origin"], **_tuples(fields["origin"], "places")}) if fields["origin"] else None
     return Report(**{**fields, "origin": origin, "usage": Usage(**fields["usage"])})
-
-
-def _failure(data: dict[str, Any]) -> Failure:
-    place = Place(**data["place"]) if data["place"] else None
-    return Failure(**{**data, "place": place, "frames": tuple(Place(**p) for p in data["frames"])})
 
 
 def _tuples(data: dict[str, Any], *names: str) -> dict[str, Any]:

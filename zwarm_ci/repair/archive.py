@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from zwarm_ci.files import write_atomic
-from zwarm_ci.task import Failure, Place
+from zwarm_ci.task import failure_of
 from zwarm_ci.verdict import CheckResult
 
 
@@ -49,9 +49,4 @@ class Archive:
 
 def _result(data: dict[str, Any]) -> CheckResult:
     lists = {name: tuple(value) for name, value in data.items() if isinstance(value, list) and name != "failures"}
-    return CheckResult(**{**data, **lists, "failures": tuple(_failure(f) for f in data["failures"])})
-
-
-def _failure(data: dict[str, Any]) -> Failure:
-    place = Place(**data["place"]) if data["place"] else None
-    return Failure(**{**data, "place": place, "frames": tuple(Place(**p) for p in data["frames"])})
+    return CheckResult(**{**data, **lists, "failures": tuple(failure_of(f) for f in data["failures"])})

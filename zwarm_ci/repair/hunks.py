@@ -89,28 +89,15 @@ def reverse(repo: PrivateRepository, base: str, hunks: Iterable[Hunk]) -> str:
     for hunk in hunks:
         by_path.setdefault(hunk.path, []).append(hunk)
     modes = {path: mode for mode, _, path in _entries(repo, base)} if by_path else {}
-    return _with(
-        repo, base, [_entry(repo, base, p, modes.get(p, _ABSENT), group) for p, group in sorted(by_path.items())]
+    return repo.with_entries(
+        base, [_entry(repo, base, p, modes.get(p, _ABSENT), group) for p, group in sorted(by_path.items())]
     )
 
 
 def replaced(repo: PrivateRepository, base: str, path: str, content: bytes) -> str:
     """The tree id of `base` with other content in a file that it has."""
     mode = next(mode for mode, _, name in _entries(repo, base) if name == path)
-    return _with(repo, base, [_line(repo, mode, path, content)])
-
-
-def _with(repo: PrivateRepository, base: str, lines: Sequence[bytes]) -> str:
-    """`base` with index lines laid over it."""
-    if not lines:
-        return repo.tree_of(base)
-    index = repo.path / f"reverse-{os.urandom(6).hex()}"
-    git = repo.git.with_env(GIT_INDEX_FILE=str(index))
-    git.run("read-tree", base)
-    git.run("update-index", "-z", "--index-info", stdin=b"".join(line + b"\0" for line in lines))
-    made = git.text("write-tree")
-    index.unlink(missing_ok=True)
-    return made
+    return repo.with_entries(base, [_line(repo, mode, path, content)])
 
 
 def undone(content: bytes, hunks: Iterable[Hunk]) -> bytes:
