@@ -16,14 +16,18 @@ LEVELS = [
     level.split()
     for level in """
     __init__
-    errors scrub files
-    streams
+    errors scrub files reap confine_main
+    streams stop
+    keep
     task proc protected
-    verdict pricing git
-    config
+    verdict pricing git confine
+    private config
     environment budget journal sessions reports
-    checks site
+    checks site inplace
+    detect services setups submodules
+    diagnose surround furnish
     trees
+    calibrate
     baseline
     plan repair
     executors verify

@@ -15,7 +15,7 @@ import pytest
 
 from zwarm_ci import proc
 from zwarm_ci.errors import BlockedError, CommandError, InterruptedRunError
-from zwarm_ci.proc import STOP, run, run_lines, run_logged
+from zwarm_ci.proc import STOP, end_tagged, keep, leaving, run, run_lines, run_logged
 from zwarm_ci.scrub import child_env
 from zwarm_ci.streams import Capped, LineSink
 
@@ -183,3 +183,142 @@ def test_only_our_own_are_found(tmp_path: Path) -> None:
     finally:
         stranger.kill()
         stranger.wait()
+
+
+#: A session of its own, an empty environment, and deaf: nothing marks it as ours, and only KILL ends it.
+STRAY = "env -i setsid sh -c 'trap \"\" INT TERM; echo $$; while :; do sleep 60; done' &"
+
+
+def alive(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] not in "ZX"
+
+
+def test_what_a_command_leaves_stays_until_its_tag_is_ended(tmp_path: Path) -> None:
+    started = time.monotonic()
+    with leaving() as tag:
+        # The stray holds both streams: a pipe of ours would be waited for, and then break under it.
+        done = run(["sh", "-c", f"{STRAY} read line || echo no input >&2; sleep 0.2; exit 3"], cwd=tmp_path, leave=tag)
+        assert time.monotonic() - started < 15
+        assert (done.code, done.stderr) == (3, b"no input\n")
+        stray = int(done.stdout)
+        assert run(["true"], cwd=tmp_path, leave=tag).ok
+        assert alive(stray)
+        assert stray not in [pid for pid, _ in leftovers()], "its environment does not name us"
+    assert not alive(stray)
+    assert leftovers() == []
+
+
+def test_one_tags_end_is_not_anothers(tmp_path: Path) -> None:
+    with leaving() as mine, leaving() as yours:
+        a = keep(["sleep", "300"], cwd=tmp_path, tag=mine, log=tmp_path / "log")
+        b = keep(["sleep", "300"], cwd=tmp_path, tag=yours, log=tmp_path / "log")
+        end_tagged(mine)
+        assert (a.wait(), b.wait(0.05)) == (-signal.SIGINT, None)
+    assert b.wait() == -signal.SIGINT
+
+
+@pytest.mark.parametrize(("script", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", -9)])
+def test_a_kept_command_says_how_it_ended(tmp_path: Path, script: str, code: int) -> None:
+    with leaving() as tag:
+        kept = keep(["sh", "-c", f"echo out; echo err >&2; {script}"], cwd=tmp_path, tag=tag, log=tmp_path / "log")
+        assert kept.wait(30) == code
+        assert kept.wait(0) == code
+    assert (tmp_path / "log").read_text() == "out\nerr\n"
+
+
+def test_a_kept_command_is_what_it_is_without_a_keeper(tmp_path: Path) -> None:
+    look = ["sh", "-c", "env | sort; grep -E '^(Sig(Ign|Blk|Cgt)|Cap)' /proc/self/status; ls -l /proc/self/fd | wc -l"]
+    env = {"PATH": os.environ["PATH"], "ODD": "a=b"}
+    with leaving() as tag:
+        kept = run(look, cwd=tmp_path, env=env, leave=tag)
+    bare = run(look, cwd=tmp_path, env=env)
+    assert len(kept.stdout.splitlines()) > 10
+    assert [line for line in kept.stdout.splitlines() if b"TAG=" not in line] == [
+        line for line in bare.stdout.splitlines() if b"TAG=" not in line
+    ]
+
+
+def test_a_starter_that_takes_too_long_is_ended_with_what_it_left(tmp_path: Path) -> None:
+    with leaving() as tag:
+        done = run(["sh", "-c", f"{STRAY} exec sleep 300"], cwd=tmp_path, leave=tag, timeout=1)
+        assert (done.timed_out, done.code) == (True, None)
+        assert not alive(int(done.stdout))
+
+
+def test_a_program_that_cannot_be_kept_is_the_environments_fault(tmp_path: Path) -> None:
+    with leaving() as tag:
+        with pytest.raises(BlockedError, match="no-such-program: not found"):
+            run(["no-such-program"], cwd=tmp_path, leave=tag)
+        with pytest.raises(BlockedError, match="may not be run"):
+            run([str(tmp_path)], cwd=tmp_path, leave=tag)
+        with pytest.raises(BlockedError, match="no-folder: not found"):
+            run(["true"], cwd=tmp_path / "no-folder", leave=tag)
+        late = keep(["no-such-program"], cwd=tmp_path, tag=tag, log=tmp_path / "log")
+        late._keeper.wait()
+        with pytest.raises(BlockedError, match="no-such-program: not found"):
+            late.wait()
+    assert leftovers() == []
+
+
+@pytest.mark.usefixtures("_lowered")
+def test_a_stop_ends_what_was_left(tmp_path: Path) -> None:
+    kept = []
+
+    def serve() -> None:
+        with leaving() as tag:
+            kept.append(keep(["sleep", "300"], cwd=tmp_path, tag=tag, log=tmp_path / "log"))
+            threading.Timer(0.2, STOP.set).start()
+            run(["sleep", "300"], cwd=tmp_path, leave=tag)
+
+    with pytest.raises(InterruptedRunError):
+        serve()
+    assert kept[0].pids() == []
+    assert leftovers() == []
+    with pytest.raises(InterruptedRunError), leaving() as tag:
+        run(["true"], cwd=tmp_path, leave=tag)
+
+
+def test_a_killed_keeper_still_leaves_nothing_that_carries_the_tag(tmp_path: Path) -> None:
+    with leaving() as tag:
+        kept = keep(
+            ["sh", "-c", "trap '' INT TERM; sleep 300 & sleep 300"], cwd=tmp_path, tag=tag, log=tmp_path / "log"
+        )
+        assert kept.wait(0.3) is None
+        below = kept.pids()
+        os.kill(kept._keeper.pid, signal.SIGKILL)
+        assert kept.wait(30) == -signal.SIGKILL
+        assert any(alive(pid) for pid in below)
+        kept.end()
+        assert not any(alive(pid) for pid in below)
+
+
+def test_whatever_else_carries_the_tag_is_ended_too(tmp_path: Path) -> None:
+    with leaving() as tag:
+        child = subprocess.Popen(["sleep", "300"], env={**os.environ, proc.TAG: f"{tag}.9"})
+    assert child.wait(30) == -signal.SIGINT
+
+
+def test_a_service_that_signals_its_group_does_not_end_its_keeper(tmp_path: Path) -> None:
+    with leaving() as tag:
+        argv = ["sh", "-c", "trap '' TERM; kill -TERM 0; exec sleep 300"]
+        assert keep(argv, cwd=tmp_path, tag=tag, log=tmp_path / "log").wait(1) is None
+
+
+def test_ending_from_another_thread_wakes_who_waits(tmp_path: Path) -> None:
+    with leaving() as tag:
+        kept = keep(["sleep", "300"], cwd=tmp_path, tag=tag, log=tmp_path / "log")
+        timer = threading.Timer(0.2, kept.end)
+        timer.start()
+        assert kept.wait(60) == -signal.SIGINT
+        timer.join()
+
+
+def test_a_zombie_is_nobody_to_wait_for(tmp_path: Path) -> None:
+    """A child that its parent never waits for cannot be ended; it is dead already."""
+    code = "import os, time\nif not os.fork(): os._exit(0)\nprint('ready', flush=True)\ntime.sleep(300)"
+    with leaving() as tag:
+        kept = keep([sys.executable, "-S", "-c", code], cwd=tmp_path, tag=tag, log=tmp_path / "log")
+        assert kept.wait(0.5) is None
+        assert (tmp_path / "log").read_text() == "ready\n"
+        assert len(kept.pids()) == 1

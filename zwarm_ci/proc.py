@@ -13,23 +13,30 @@ import secrets
 import selectors
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import IO
 
-from zwarm_ci.errors import BlockedError, CommandError, InterruptedRunError
+from zwarm_ci import keep as keeping
+from zwarm_ci import reap
+from zwarm_ci.errors import BlockedError, CommandError
+from zwarm_ci.keep import Kept, cannot_start
+from zwarm_ci.reap import TAG, end_tree, signal_group, tagged
 from zwarm_ci.scrub import child_env
+from zwarm_ci.stop import STOP, Stop, stoppable
 from zwarm_ci.streams import MIB, Capped, LineSink
 
-TAG = "ZWARM_CI_TAG"  # in each child's environment, so that what left its process group is still found
+__all__ = [
+    "STOP", "TAG", "Exit", "Kept", "Stop", "end_tagged", "fresh_tag", "keep", "leaving", "run", "run_lines", "run_logged", "stoppable",
+    "tagged",
+]  # fmt: skip
+
 _CHUNK = 256 * 1024
 _DRAIN = 2.0  # seconds that a pipe may stay open after its process ended; a grandchild may hold it for ever
-_ROUNDS = 5  # looks for what carries our tag
-_GRACE = ((signal.SIGINT, 2.0), (signal.SIGTERM, 1.5), (signal.SIGKILL, 2.0))
 _run_tag = f"{os.environ.get(TAG, 'zw')}.{os.getpid()}-{secrets.token_hex(4)}"
 _numbers = itertools.count(1)
 
@@ -54,53 +61,6 @@ class Exit:
         return self.code == 0 and not self.timed_out and not self.silent
 
 
-class Stop:
-    """A flag that wakes waiting selectors in every thread: once set, it stays set until `clear`."""
-
-    def __init__(self) -> None:
-        self.reader, self._writer = os.pipe()
-        self.signum = 0
-
-    def set(self, signum: int = signal.SIGINT) -> None:
-        """Ask every wait to end; async-signal-safe (one write to a pipe)."""
-        if not self.signum:
-            self.signum = signum
-            os.write(self._writer, b"x")
-
-    def clear(self) -> None:
-        """Take the flag down again (a new run in the same process)."""
-        if self.signum:
-            os.read(self.reader, 1)
-            self.signum = 0
-
-    def check(self) -> None:
-        """Raise `InterruptedRunError` if the flag is up."""
-        if self.signum:
-            raise InterruptedRunError(self.signum)
-
-
-STOP = Stop()
-
-
-@contextlib.contextmanager
-def stoppable() -> Iterator[Stop]:
-    """While inside, SIGINT, SIGTERM and a terminal's hang-up (unless `nohup`) set `STOP` instead of killing us. Main thread only."""
-
-    def on_signal(signum: int, _frame: FrameType | None) -> None:
-        STOP.set(signum)
-
-    STOP.clear()
-    wanted = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        wanted.append(signal.SIGHUP)
-    before = {s: signal.signal(s, on_signal) for s in wanted}
-    try:
-        yield STOP
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
-
-
 def run(
     argv: Sequence[str],
     *,
@@ -110,19 +70,26 @@ def run(
     stdin: bytes = b"",
     limit: int = 64 * MIB,
     check: bool = False,
+    leave: str = "",
 ) -> Exit:
     """Run `argv` to its end and keep both streams (each up to `limit` bytes).
+
+    With `leave`, a tag (`leaving`), what the command started stays after it, until `end_tagged`; it writes to files that
+    nobody reads any more, never to our pipes, and there is no standard input.
 
     Raises:
         BlockedError: the program does not exist or may not be run.
         CommandError: `check` and it did not end with 0.
         InterruptedRunError: `STOP` was set meanwhile; the process is gone.
     """
-    out, err = Capped(limit), Capped(4 * MIB, MIB)
-    ended = _drive(argv, cwd=cwd, env=env, timeout=timeout, stdin=stdin, on_out=out, on_err=err)
-    result = Exit(
-        tuple(argv), cwd, ended.code, out.value(), err.value(), ended.seconds, ended.timed_out, dropped=out.dropped
-    )
+    if leave:
+        result = _run_leaving(argv, cwd, env, timeout, limit, leave)
+    else:
+        out, err = Capped(limit), Capped(4 * MIB, MIB)
+        ended = _drive(argv, cwd=cwd, env=env, timeout=timeout, stdin=stdin, on_out=out, on_err=err)
+        result = Exit(
+            tuple(argv), cwd, ended.code, out.value(), err.value(), ended.seconds, ended.timed_out, dropped=out.dropped
+        )
     if check and not result.ok:
         raise CommandError(argv, cwd, result.code, result.stdout, result.stderr)
     return result
@@ -200,9 +167,10 @@ def _drive(
     lifeline: bool = False,
 ) -> _Ended:
     STOP.check()
-    tag = f"{_run_tag}.{next(_numbers)}"
+    tag = fresh_tag()
     started = time.monotonic()
-    child = _start(argv, cwd, {**(child_env() if env is None else env), TAG: tag}, merged=on_err is None)
+    err_to = subprocess.STDOUT if on_err is None else subprocess.PIPE
+    child = _start(argv, cwd, env, tag, out=subprocess.PIPE, err=err_to)
     exit_reader, exit_writer = os.pipe()
     threading.Thread(target=_announce_exit, args=(child, exit_writer), daemon=True).start()
     feeder = threading.Thread(target=_feed, args=(child.stdin, stdin, not lifeline), daemon=True)
@@ -226,24 +194,39 @@ def _drive(
     return result
 
 
-def _start(argv: Sequence[str], cwd: Path, env: Mapping[str, str], *, merged: bool) -> subprocess.Popen[bytes]:
+def fresh_tag() -> str:
+    """A tag that no other process of this run carries."""
+    return f"{_run_tag}.{next(_numbers)}"
+
+
+def _below(tag: str) -> str:
+    """The tag below this run's: whoever ends this run ends what carries it."""
+    return tag if tag.startswith(f"{_run_tag}.") else f"{_run_tag}.{tag}"
+
+
+def _start(
+    argv: Sequence[str],
+    cwd: Path,
+    env: Mapping[str, str] | None,
+    tag: str,
+    *,
+    out: int,
+    err: int,
+    pass_fds: tuple[int, ...] = (),
+) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             list(argv),
             cwd=cwd,
-            env=dict(env),
+            env={**(child_env() if env is None else env), TAG: tag},
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT if merged else subprocess.PIPE,
+            stdout=out,
+            stderr=err,
             start_new_session=True,
+            pass_fds=pass_fds,
         )
-    except FileNotFoundError as error:
-        missing = argv[0] if cwd.is_dir() else str(cwd)
-        raise BlockedError(f"{missing}: not found", remedy="install it, or put it on PATH") from error
-    except PermissionError as error:
-        raise BlockedError(f"{argv[0]}: may not be run", remedy="make it executable") from error
     except OSError as error:
-        raise BlockedError(f"{argv[0]}: cannot be started: {error.strerror or error}") from error
+        raise cannot_start(argv[0], cwd, error) from error
 
 
 def _announce_exit(child: subprocess.Popen[bytes], writer: int) -> None:
@@ -297,7 +280,7 @@ def _pump(
                 if key.data == "exit":
                     exited, drain_until = True, time.monotonic() + _DRAIN
                     selector.unregister(exit_reader)
-                    _signal_group(child.pid, signal.SIGKILL)  # what it left in its group holds our pipes
+                    signal_group(child.pid, signal.SIGKILL)  # what it left in its group holds our pipes
                     continue
                 data = os.read(key.fd, _CHUNK)
                 heard = time.monotonic()
@@ -317,68 +300,54 @@ def _pump(
                 return
 
 
-def end_tree(child: subprocess.Popen[bytes], tag: str) -> None:
-    """End a child with its group, and what left the group but still carries `tag`: INT, TERM, KILL, each with a bounded wait."""
-    for signum, grace in _GRACE:
-        if child.poll() is None:
-            _signal_group(child.pid, signum)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(grace)
-        if child.poll() is not None:
-            break
-    _signal_group(child.pid, signal.SIGKILL)
-    for _ in range(_ROUNDS):  # one that forked while we looked is found by the next look
-        found = tagged(tag)
-        if not found:
-            return
-        for pid, start in found:
-            _kill_and_wait(pid, start)
+def keep(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None, tag: str, log: Path) -> Kept:
+    """Start `argv` as something that stays until `end_tagged(tag)`; both streams are appended to `log`."""
+    with log.open("ab") as file:
+        return _keep(argv, cwd, env, tag, file.fileno(), subprocess.STDOUT)
 
 
-def _kill_and_wait(pid: int, start: str) -> None:
-    """Kill the process that `pid` and `start` name, and wait until it is gone; a kill is only a request."""
+def _keep(argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None, tag: str, out: int, err: int) -> Kept:
+    STOP.check()
+    status, keepers = os.pipe()
+    tag = f"{_below(tag)}.{next(_numbers)}"
+    keeper = [sys.executable, "-I", "-S", reap.__file__, str(keepers), "--", *argv]
     try:
-        handle = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
-        if _start_time(pid) == start:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                signal.pidfd_send_signal(handle, signal.SIGKILL)
-            with selectors.DefaultSelector() as selector:
-                selector.register(handle, selectors.EVENT_READ)
-                selector.select(_DRAIN)
+        return Kept(_start(keeper, cwd, env, tag, out=out, err=err, pass_fds=(keepers,)), status, tag, argv, cwd)
+    except BlockedError:
+        os.close(status)
+        raise
     finally:
-        os.close(handle)
+        os.close(keepers)
 
 
-def _signal_group(pid: int, signum: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signum)
-
-
-def tagged(tag: str) -> list[tuple[int, str]]:
-    """Live processes (pid, start time) whose environment says that `tag`, or a descendant of it, started them. Linux only."""
-    exact, below = f"{TAG}={tag}\0".encode(), f"{TAG}={tag}.".encode()
-    found: list[tuple[int, str]] = []
-    proc = Path("/proc")
-    if not proc.is_dir():
-        return found
-    for entry in os.scandir(proc):
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        try:
-            environ = Path(entry.path, "environ").read_bytes() + b"\0"
-        except OSError:  # gone, or another user's: not ours either way
-            continue
-        if exact in environ or below in environ:
-            found.append((int(entry.name), _start_time(int(entry.name))))
-    return found
-
-
-def _start_time(pid: int) -> str:
-    """Field 22 of /proc/PID/stat (proc(5)): with the pid it names one process, whatever the pid is reused for."""
+@contextlib.contextmanager
+def leaving() -> Iterator[str]:
+    """A tag for `run(leave=…)` and `keep`; whatever carries it is gone when the block is left, by a stop too."""
+    tag = fresh_tag()
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""
+        yield tag
+    finally:
+        end_tagged(tag)
+
+
+def end_tagged(tag: str) -> None:
+    """End all that `run(leave=tag)` and `keep` left, and whatever else carries `tag`: INT, TERM, KILL, each with a bounded wait."""
+    keeping.end_tagged(_below(tag))
+
+
+def _run_leaving(
+    argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None, timeout: float | None, limit: int, tag: str
+) -> Exit:
+    import tempfile
+
+    started = time.monotonic()
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        kept = _keep(argv, cwd, env, tag, out.fileno(), err.fileno())
+        code = None
+        try:
+            code = kept.wait(timeout)
+        finally:
+            if code is None:
+                kept.end()
+        printed, said = os.pread(out.fileno(), limit, 0), os.pread(err.fileno(), limit, 0)
+    return Exit(tuple(argv), cwd, code, printed, said, time.monotonic() - started, timed_out=code is None)
