@@ -58,6 +58,10 @@ setup = "make setup"
 env = ["TEST_DB"]
 include = [".env.test"]
 exclusive = true
+services.up = "docker compose up -d"
+services.down = "docker compose down"
+isolation = "inplace"
+network = true
 [verify]
 protect = ["golden/**"]
 allow_test_edits = true
@@ -93,7 +97,8 @@ def test_the_contracts_defaults() -> None:
 def test_every_key_arrives_where_it_belongs() -> None:
     settings = load(ALL.encode())
     expected = Check("tests", "make test", "pytest", "sub", 60, "make fix", "make setup", ("TEST_DB",), (".env.test",))
-    assert settings.checks == (replace(expected, exclusive=True),)
+    expected = replace(expected, services_up="docker compose up -d", services_down="docker compose down")
+    assert settings.checks == (replace(expected, exclusive=True, isolation="inplace", network=True),)
     assert (settings.loop.turns, settings.executor.silence) == (4, 20.5)
     assert settings.verify.allow_test_edits
     assert settings.verify == config.VerifySettings(("golden/**",), settings.verify.allow_test_edits, 6, 7, 8, 9)
@@ -112,10 +117,10 @@ def test_every_key_arrives_where_it_belongs() -> None:
 @pytest.mark.parametrize("key", config.known_keys())
 def test_every_known_key_is_accepted_and_listed(key: str) -> None:
     name = key.replace("checks.*", "checks.tests").replace("models.*", "models.haiku")
-    texts = {"kind": "go", "state_dir": "s", "adapter": "claude" if "models" in key else "embedded"}
+    texts = {"kind": "go", "isolation": "inplace", "state_dir": "s", "adapter": "claude" if "models" in key else "embedded"}
     last = key.rsplit(".", 1)[-1]
     lists = {"ladder": ["embedded"], "env": ["A"], "include": ["a"], "protect": ["a"], "aliases": ["a"]}
-    flags = {"exclusive", "allow_test_edits"}
+    flags = {"exclusive", "allow_test_edits", "network"}
     value = texts.get(last) or lists.get(last) or ("true" if last in flags else "5")
     settings = load(b'[checks.tests]\nrun = "x"', sets=[f"{name}={str(value).replace(chr(39), chr(34))}"])
     assert settings.origins[name] == "--set"

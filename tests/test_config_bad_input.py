@@ -27,10 +27,9 @@ BAD = {
     "typing error in a table's name": (b"[bugdet]\nminutes = 1", "nearest known key is budget"),
     "later version: money": (b"budget.usd = 3", "budget.usd has no effect in this version"),
     "later version: model": (b'executor.model = "x"', "executor.model has no effect in this version"),
-    "later version: services": (
-        b'[checks.t]\nrun = "x"\nservices.up = "y"',
-        "checks.t.services has no effect in this version",
-    ),
+    "later version: files": (b'[checks.t]\nrun = "x"\nfiles = ["y"]', "checks.t.files has no effect in this version"),
+    "services of no kind": (b'[checks.t]\nrun = "x"\nservices.start = "y"', "the nearest known key is checks.t.services."),
+    "isolation of no kind": (b'[checks.t]\nrun = "x"\nisolation = "none"', "checks.t.isolation"),
     "later version: hook": (b"hook.seconds = 1", "hook has no effect in this version"),
     "later version: strict": (b"verify.strict = true", "verify.strict has no effect in this version"),
     "later executor": (b'executor.ladder = ["codex:mini"]', "codex:mini is not part of this version (known: embedded)"),

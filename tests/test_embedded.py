@@ -21,7 +21,8 @@ from zwarm_ci.executors import EXECUTORS
 from zwarm_ci.executors.base import Order, Report, Workbench
 from zwarm_ci.executors.embedded import Embedded
 from zwarm_ci.executors.wire import order_text, read_result, result_event
-from zwarm_ci.git import PrivateRepository, Worktree, open_repository
+from zwarm_ci.git import open_repository
+from zwarm_ci.private import PrivateRepository, Worktree
 from zwarm_ci.task import Check, Origin, Usage
 
 GREPS = Check("words", "grep -q three words.txt", "generic", timeout=30.0)

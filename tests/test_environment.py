@@ -140,13 +140,17 @@ def test_the_childs_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert not {"PYTHONPATH", "VIRTUAL_ENV"} & set(nothing)
 
 
-def test_an_install_that_is_a_copy_is_said(tmp_path: Path) -> None:
+def test_an_install_that_is_a_copy_is_said_and_its_source_found(tmp_path: Path) -> None:
+    plant(tmp_path, {"src/pkg/__init__.py": "", "one.py": "", "docs/x.txt": ""})
     info = {
         "pkg-1.0.dist-info/direct_url.json": f'{{"url": "file://{tmp_path}", "dir_info": {{}}}}',
+        "pkg-1.0.dist-info/RECORD": "pkg/__init__.py,,\none.py,,\ndocs/x.txt,,\ngone/a.py,,\n../../../bin/pkg,,\npkg-1.0.dist-info/RECORD,,\n",
         "x-1.dist-info/direct_url.json": "{",
     }
     make_venv(tmp_path, files=info)
-    assert "pkg is installed as a copy" in discover(tmp_path).note
+    env = discover(tmp_path)
+    assert env.packages == (("pkg", "src/pkg"), ("one.py", "one.py"))
+    assert "pkg, one.py is installed as a copy" in env.note
 
 
 def _modules(top: Path) -> Path:
@@ -189,7 +193,7 @@ def test_ignored_files_that_a_check_needs_are_copied(tmp_path: Path) -> None:
         {"local/a.toml": "a", "local/deep/b.toml": "b", ".env.test": "x", "kept.txt": "original", "secret.txt": "s"},
     )
     tree = plant(tmp_path / "tree", {".worktreeinclude": "# what tests need\n\n/.env.test\n", "kept.txt": "the tree's"})
-    copy_included(discover(top), Check("t", "t", include=("local", "kept.txt", "none/*")), tree)
+    copy_included(top, Check("t", "t", include=("local", "kept.txt", "none/*")), tree)
     assert {p.relative_to(tree).as_posix() for p in tree.rglob("*") if p.is_file()} == {
         ".worktreeinclude",
         "kept.txt",
@@ -206,7 +210,7 @@ def test_patterns_that_lead_out_are_refused(tmp_path: Path, pattern: str) -> Non
     tree = plant(tmp_path / "tree", {})
     tree.mkdir()
     with pytest.raises(ConfigError):
-        copy_included(discover(top), Check("t", "t", include=(pattern,)), tree)
+        copy_included(top, Check("t", "t", include=(pattern,)), tree)
 
 
 def test_links_that_lead_out_are_refused_and_not_written_through(tmp_path: Path) -> None:
@@ -215,9 +219,9 @@ def test_links_that_lead_out_are_refused_and_not_written_through(tmp_path: Path)
     out.mkdir()
     (top / "link").symlink_to(plant(out, {"secret": "s"}) / "secret")
     with pytest.raises(ConfigError, match="links out"):
-        copy_included(discover(top), Check("t", "t", include=("link",)), tree)
+        copy_included(top, Check("t", "t", include=("link",)), tree)
     (tree / "sub").symlink_to(out)
-    copy_included(discover(top), Check("t", "t", include=("sub/x",)), tree)
+    copy_included(top, Check("t", "t", include=("sub/x",)), tree)
     assert not (out / "x").exists()
 
 

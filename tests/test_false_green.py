@@ -122,23 +122,15 @@ def test_files_that_only_the_clone_ignores_are_no_content(tmp_path: Path) -> Non
     assert prepared.worktree.tree() == prepared.tree
 
 
-@pytest.mark.parametrize("how", ["submodule", "filter"])
-def test_what_only_the_checkout_has_is_no_fault_of_the_code(tmp_path: Path, how: str) -> None:
-    test = (
-        f"from pathlib import Path\n\n\ndef test_data():\n    assert Path('{how}/data.txt').read_text() == 'whole\\n'\n"
-    )
+def test_what_only_the_checkout_has_is_no_fault_of_the_code(tmp_path: Path) -> None:
+    test = "from pathlib import Path\n\n\ndef test_data():\n    assert Path('lfs/data.txt').read_text() == 'whole\\n'\n"
     repo = Repo.make(tmp_path / "repo", {"tests/test_x.py": test, "pyproject.toml": PYPROJECT})
-    if how == "submodule":
-        other = Repo.make(tmp_path / "other", {"data.txt": "whole\n"})
-        repo.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(other.path), how)
-        repo.git("commit", "-q", "-m", "submodule")
-    else:
-        repo.git("config", "filter.stub.clean", "sed s/whole/stub/")
-        repo.git("config", "filter.stub.smudge", "sed s/stub/whole/")
-        repo.write({".gitattributes": "*.txt filter=stub\n", f"{how}/data.txt": "whole\n"})
-        os.utime(repo.path / how / "data.txt", (1, 1))  # older than the index, so that git need not read it
-        repo.git("add", "-A")
-        repo.git("commit", "-q", "-m", "filter")
+    repo.git("config", "filter.stub.clean", "sed s/whole/stub/")
+    repo.git("config", "filter.stub.smudge", "sed s/stub/whole/")
+    repo.write({".gitattributes": "*.txt filter=stub\n", "lfs/data.txt": "whole\n"})
+    os.utime(repo.path / "lfs" / "data.txt", (1, 1))  # older than the index, so that git need not read it
+    repo.git("add", "-A")
+    repo.git("commit", "-q", "-m", "filter")
     said = zwarm("fix-tests", "--json", cwd=repo.path)
     assert tasks(said.json) == {"tests/test_x.py::test_data": "unverifiable"}, said.out
-    assert f"it needs {how}/data.txt" in said.json["tasks"][0]["reason"]
+    assert "it needs lfs/data.txt" in said.json["tasks"][0]["reason"]

@@ -9,7 +9,8 @@ import pytest
 
 from tests.support import Repo, belongings
 from zwarm_ci.errors import BlockedError, CommandError, UsageError
-from zwarm_ci.git import BOT, PrivateRepository, open_repository
+from zwarm_ci.git import BOT, open_repository
+from zwarm_ci.private import PrivateRepository
 
 FILES = {"a.txt": "a\n", "dir/ünï code.txt": "u\n", ".gitignore": "ignored/\n"}
 
@@ -193,3 +194,19 @@ def test_a_folder_may_have_any_name(tmp_path: Path, name: bytes) -> None:
     store = private(repo, tmp_path)
     assert store.user.top == repo.path
     assert (store.worktree(store.user.head, tmp_path / "w" / os.fsdecode(name)).path / "a.txt").is_file()
+
+
+def test_tools_may_ask_a_worktree_for_tags_and_the_remote_and_can_push_nothing(tmp_path: Path) -> None:
+    origin = Repo.make(tmp_path / "origin", {"a": "1"})
+    origin.git("tag", "-a", "v1.2", "-m", "one two")
+    clone = Repo(tmp_path / "clone")
+    origin.git("clone", "-q", str(origin.path), str(clone.path))
+    clone.git("config", "remote.origin.url", "https://ada:secret-word@example.org/x.git")
+    user = open_repository(clone.path)
+    private = PrivateRepository.create(user, tmp_path / "p.git")
+    tree = Repo(private.worktree(user.head, tmp_path / "w" / "clone").path)
+    assert tree.git("describe", "--tags") == "v1.2"
+    assert tree.git("rev-parse", "origin/main") == user.head
+    assert tree.git("remote", "get-url", "origin") == "https://example.org/x.git"
+    assert tree.git("remote", "get-url", "--push", "origin").startswith("disabled://")
+    assert "secret-word" not in (private.path / "config").read_text()

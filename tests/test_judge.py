@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-import platform
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +12,14 @@ import pytest
 
 from tests.conformance.judge import CASES, FILES, FIXED, Case, writes
 from tests.support import Repo
-from zwarm_ci import baseline, environment
+from zwarm_ci import baseline
 from zwarm_ci.budget import Ledger
-from zwarm_ci.git import PrivateRepository, Repository, open_repository
+from zwarm_ci.confine import means
+from zwarm_ci.furnish import Furnisher
+from zwarm_ci.git import Repository, open_repository
 from zwarm_ci.plan import make_tasks
+from zwarm_ci.private import PrivateRepository
+from zwarm_ci.surround import Surroundings
 from zwarm_ci.task import Check, Task
 from zwarm_ci.trees import Trees
 from zwarm_ci.verdict import Verdict
@@ -31,14 +35,14 @@ class Bench:
     def __init__(self, repo: Repo, scratch: Path, checks: tuple[Check, ...] = (CHECK,)) -> None:
         self.user: Repository = open_repository(repo.path)
         self.store = PrivateRepository.create(self.user, scratch / "private.git")
-        self.trees = Trees(self.store, environment.discover(repo.path), scratch, Ledger(), scratch / "logs")
+        surroundings = Surroundings("t", means())
+        weakref.finalize(self, surroundings.close)
+        self.trees = Trees(Furnisher(self.store, self.user.head), surroundings, scratch, Ledger(), scratch / "logs")
         base = self.user.head
         before = baseline.establish(
             self.trees, checks, base, self.user, reruns=1, same_as_tree=True, tell=lambda _: None
         )
-        self.court = Court(
-            self.trees, base, checks, before, Rules(), reruns=1, burn_in=1, interpreter=platform.python_version()
-        )
+        self.court = Court(self.trees, base, checks, before, Rules(), reruns=1, burn_in=1)
         self.tasks = make_tasks(checks, before)
         self.scratch = scratch
         self.numbers = itertools.count()

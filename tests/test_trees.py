@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support import Repo
-from zwarm_ci import environment
 from zwarm_ci.budget import Ledger
+from zwarm_ci.confine import means
 from zwarm_ci.errors import LimitError
-from zwarm_ci.git import PrivateRepository, open_repository
+from zwarm_ci.furnish import Furnisher
+from zwarm_ci.git import open_repository
+from zwarm_ci.private import PrivateRepository
+from zwarm_ci.surround import Surroundings
 from zwarm_ci.task import Check
 from zwarm_ci.trees import Trees
 
@@ -20,14 +27,15 @@ WRITER = "open('a.txt', 'w').write('fixed'); open('new.txt', 'w').write('x')"
 
 
 @pytest.fixture
-def trees(tmp_path: Path) -> Trees:
+def trees(tmp_path: Path) -> Iterator[Trees]:
     repo = Repo.make(
         tmp_path / "a repo",
         {"a.txt": "a\n", "write.py": WRITER, "pyproject.toml": "[tool.ruff]\nfix = true\n", "x.py": "import os\n"},
     )
     user = open_repository(repo.path)
     store = PrivateRepository.create(user, tmp_path / "p.git")
-    return Trees(store, environment.discover(repo.path), tmp_path / "scratch", Ledger(), tmp_path / "run/logs")
+    with contextlib.closing(Surroundings("t", means())) as surroundings:
+        yield Trees(Furnisher(store, user.head), surroundings, tmp_path / "scratch", Ledger(), tmp_path / "run/logs")
 
 
 def test_a_linter_that_edits_the_tree_is_not_believed_and_the_tree_is_put_back(trees: Trees) -> None:
@@ -87,3 +95,50 @@ def test_whole_logs_are_kept_with_the_run(trees: Trees) -> None:
     check = Check("x", f"{PYTHON} -c \"print('hello')\"")
     result = trees.run(check, trees.fresh(trees.repo.user.head, (check,), "t"))
     assert (trees.logs.parent / result.log).read_text() == "hello\n"
+
+
+def test_a_worktree_that_was_given_back_is_made_clean_and_used_again(trees: Trees) -> None:
+    repo, head = trees.repo, trees.repo.user.head
+    first = trees.fresh(head, (), "t")
+    git = ["git", "-C", str(first.path)]
+    (first.path / "a.txt").write_text("poisoned\n")
+    for command in (["update-index", "--assume-unchanged", "a.txt"], ["update-index", "--skip-worktree", "x.py"]):
+        subprocess.run([*git, *command], check=True)
+    (first.path / "x.py").write_text("raise SystemExit\n")
+    (first.path / "new").mkdir()
+    subprocess.run(["git", "init", "-q", str(first.path / "new")], check=True)
+    (first.path / "new" / "file").write_text("x")
+    (first.path / "ignored.pyc").write_text("x")
+    other = repo.commit(repo.with_entries(head, [b"0 " + b"0" * 40 + b"\tx.py"]), [head], "without x")
+    trees.discard(first)
+    second = trees.fresh(other, (), "t")
+    assert second.path == first.path
+    assert sorted(p.name for p in second.path.iterdir()) == [".git", "a.txt", "pyproject.toml", "write.py"]
+    assert (second.path / "a.txt").read_text() == "a\n"
+    said = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
+    assert said == ""
+    assert (
+        subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip() == other
+    )
+    assert second.worktree.tree() == repo.tree_of(other)
+
+
+def test_a_worktree_whose_link_to_git_is_gone_is_mended_too(trees: Trees) -> None:
+    head = trees.repo.user.head
+    first = trees.fresh(head, (), "t")
+    (first.path / ".git").unlink()
+    trees.discard(first)
+    second = trees.fresh(head, (), "t")
+    said = subprocess.run(
+        ["git", "-C", str(second.path), "status", "--porcelain"], capture_output=True, text=True, check=True
+    )
+    assert said.stdout == ""
+
+
+def test_a_worktree_that_is_gone_is_replaced(trees: Trees) -> None:
+    head = trees.repo.user.head
+    first = trees.fresh(head, (), "t")
+    shutil.rmtree(first.path)
+    trees.discard(first)
+    second = trees.fresh(head, (), "t")
+    assert (second.path / "a.txt").read_text() == "a\n"

@@ -1,32 +1,23 @@
 """What is red before anything is done, and whose fault it is: the code's, chance's or the environment's.
 
-Checks run in a clean twin of the base. What fails there is run again in fresh processes (flaky?), and once more where the
-tree's ignored files are at hand (environment?). Only what is still red is a fault of the code.
+Checks run in a clean twin of the base, with the network off. What fails there is run again in fresh processes (flaky?), with the
+network on, and where a person would run it (environment? see calibrate). Only what is still red is a fault of the code.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
 
+from zwarm_ci.calibrate import Case, Lack, healed, lacks
 from zwarm_ci.git import Repository
-from zwarm_ci.scrub import is_secret_path
 from zwarm_ci.task import Check, Failure
 from zwarm_ci.trees import Prepared, Trees
 from zwarm_ci.verdict import CheckResult
 
 Tell = Callable[[str], None]
-#: Folders that tools make again by themselves; a test that needs one of them needs its tool, not the file.
-_REMADE = frozenset(
-    ".git .zwarm .venv venv env .env.d node_modules __pycache__ .pytest_cache .mypy_cache .ruff_cache .tox .nox .hypothesis .eggs "
-    "target .gradle .idea .vscode htmlcov .cache .uv-cache".split()
-)
-_SHADOW_BYTES = 256 * 1024 * 1024  # more than that is data, and copying it would cost more than it tells
-_BISECT_RUNS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +27,18 @@ class Baseline:
     Attributes:
         results: one per check, in the run's order.
         flaky: (check, id) -> (passes, runs) of the re-runs.
-        environment: (check, id) -> why it is red here and not in place; id "" = the whole check.
+        environment: (check, id) -> why it is the environment's; id "" = the whole check.
+        hidden: (check, id) -> why it is skipped here though it runs, and passes, in place.
         notes: lines for the report.
+        proposals: (check, TOML for its table) that would supply what is lacking.
     """
 
     results: tuple[CheckResult, ...]
     flaky: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     environment: dict[tuple[str, str], str] = field(default_factory=dict)
+    hidden: dict[tuple[str, str], str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    proposals: tuple[tuple[str, str], ...] = ()
 
     def result(self, check: str) -> CheckResult:
         """The result of one check."""
@@ -77,9 +72,8 @@ def establish(
     same_as_tree: bool,
     tell: Tell,
 ) -> Baseline:
-    """Run the checks on `base` and sort what is red.
+    """Run the checks on `base` and sort what is red: by chance, by the environment, or the code's.
 
-    What the checkout has and a clean worktree lacks is copied for a second look; the checkout itself runs nothing, in CI neither.
     `same_as_tree`: `base` is what stands in the checkout; otherwise there is nothing to calibrate against.
     """
     twin = trees.fresh(base, checks, "twin")
@@ -87,22 +81,103 @@ def establish(
     for check in checks:
         tell(f"{check.name}: running {check.run}")
         result = trees.run(check, twin)
-        red = tuple(result.failed)
-        if check.is_test and red and not result.trouble:
-            tell(f"{check.name}: {len(red)} red, running them again")
+        flaky: dict[tuple[str, str], tuple[int, int]] = {}
+        if check.is_test and result.failed and not result.trouble:
+            tell(f"{check.name}: {len(result.failed)} red, running them again")
             result, flaky = _chance(trees, check, twin, result, reruns)
-            sorted_out = replace(sorted_out, flaky={**sorted_out.flaky, **flaky})
-            red = tuple(i for i in result.failed if (check.name, i) not in flaky)
-        suspicious = result.trouble.startswith("environment") or (check.is_test and red and not result.trouble)
-        if suspicious and same_as_tree:
-            asked = _alone(trees, check, twin, red)
-            found = _calibrate(trees, check, base, user, red, asked)
-            sorted_out = replace(sorted_out, environment={**sorted_out.environment, **found})
-        sorted_out = replace(sorted_out, results=(*sorted_out.results, result))
-    notes = (
-        ("submodules are not checked out in clean worktrees: " + ", ".join(user.submodules),) if user.submodules else ()
-    )
-    return replace(sorted_out, notes=notes)
+        there = _skipped_here_alone(trees, check, result) if same_as_tree else {}
+        red = tuple(i for i in result.failed if (check.name, i) not in flaky)
+        result, note = _with_network(trees, check, twin, result, (*red, *there))
+        red = tuple(i for i in (*red, *there) if result.state(i) in {"failed", "skipped"})
+        found: dict[str, Lack] = {}
+        if result.trouble.startswith("environment") or (check.is_test and red and not result.trouble):
+            tell(f"{check.name}: is it the environment?")
+            case = Case(trees, check, base, user, result, red, _alone(trees, check, twin, red), twin.path)
+            found = lacks(case, in_place=same_as_tree)
+        why = {(check.name, i): lack.why for i, lack in found.items()}
+        hidden = {key: said for key, said in why.items() if there.get(key[1]) == "passed"}
+        offered = ((check.name, lack.config) for lack in found.values() if lack.config)
+        sorted_out = Baseline(
+            (*sorted_out.results, result),
+            {**sorted_out.flaky, **flaky},
+            {**sorted_out.environment, **{k: said for k, said in why.items() if k not in hidden}},
+            {**sorted_out.hidden, **hidden},
+            (*sorted_out.notes, *filter(None, (note, _said(check, hidden)))),
+            tuple(dict.fromkeys((*sorted_out.proposals, *offered))),
+        )
+    trees.discard(twin)
+    if missing := ", ".join(trees.furnisher.missing_submodules):
+        note = (
+            f"the checkout lacks these submodules, and so do clean worktrees: {missing} (git submodule update --init)"
+        )
+        return replace(sorted_out, notes=(*sorted_out.notes, note))
+    return sorted_out
+
+
+def _skipped_here_alone(trees: Trees, check: Check, result: CheckResult) -> dict[str, str]:
+    """Ids that are skipped in a clean worktree and run in place: `passed` or `failed` there."""
+    if not check.is_test or result.trouble or not result.skipped:
+        return {}
+    there = trees.in_place(check, only=result.skipped, variables={})
+    if there is None or there.trouble:
+        return {}
+    return {i: state for i in result.skipped if (state := there.state(i)) in {"passed", "failed"}}
+
+
+def _said(check: Check, hidden: Mapping[tuple[str, str], str]) -> str:
+    if not hidden:
+        return ""
+    (_, first), why = next(iter(hidden.items()))
+    more = f" and {len(hidden) - 1} more" if len(hidden) > 1 else ""
+    return f"{check.name}: {first}{more}: skipped in clean worktrees, where it proves nothing: {why.removeprefix('environment: ')}"
+
+
+def _with_network(
+    trees: Trees, check: Check, twin: Prepared, result: CheckResult, wrong: Sequence[str]
+) -> tuple[CheckResult, str]:
+    """The result to go by, and a note: where ids are `wrong` only because the network is off, it is switched on for the run."""
+    if not trees.surroundings.offline(check) or not (wrong or result.trouble.startswith("environment")):
+        return result, ""
+    trees.surroundings.allow_network(check, "the base is red without it")
+    if healed(trees.run_in(check, twin, only=only(wrong)), wrong, result):
+        config = f"network = true under [checks.{check.name}]"
+        note = f"{check.name}: ran with the network on, as it is red without ({config} saves the second run)"
+        return trees.run(check, twin, again=True), note
+    trees.surroundings.deny_network(check)
+    return result, ""
+
+
+def serialised(
+    trees: Trees, checks: Sequence[Check], baseline: Baseline, base: str, tell: Tell
+) -> tuple[tuple[Check, ...], tuple[str, ...]]:
+    """The checks, those made exclusive that say something else beside themselves than alone, and a note for each of these.
+
+    Each test check runs twice at once on the base; asked only where sessions will run side by side.
+    """
+    made, notes = [], []
+    for check in checks:
+        alone = baseline.result(check.name)
+        if not check.is_test or check.exclusive or check.isolation == "inplace" or alone.trouble:
+            made.append(check)
+            continue
+        tell(f"{check.name}: two runs at once, as sessions will have it")
+        pair = [trees.fresh(base, (check,), "pair") for _ in range(2)]
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            results = list(pool.map(functools.partial(trees.run_in, check), pair))
+        for one in pair:
+            trees.discard(one)
+        apart = next((i for r in results for i in _apart(alone, r, baseline)), "")
+        made.append(replace(check, exclusive=True) if apart else check)
+        notes += [f"{check.name}: never beside another check, since {apart} said something else then"] if apart else []
+    return tuple(made), tuple(notes)
+
+
+def _apart(alone: CheckResult, beside: CheckResult, baseline: Baseline) -> list[str]:
+    """Ids with another state than when the check ran alone; chance left out."""
+    if beside.trouble:
+        return [beside.trouble]
+    ids = dict.fromkeys((*alone.passed, *alone.failed, *beside.failed))
+    return [i for i in ids if alone.state(i) != beside.state(i) and not baseline.is_flaky(alone.name, i)]
 
 
 def only(ids: Sequence[str]) -> tuple[str, ...]:
@@ -166,111 +241,3 @@ def _rerun(
             if n == reruns:
                 passes[test_id] = n + 1 if whole.state(test_id) == "passed" else 0
     return {(check.name, test_id): (n, runs) for test_id, n in passes.items() if n}
-
-
-def _calibrate(
-    trees: Trees, check: Check, base: str, user: Repository, red: Sequence[str], asked: Sequence[str]
-) -> dict[tuple[str, str], str]:
-    """Which reds (or, where the check could not run at all, the check: id "") are green where the ignored files are."""
-    missing = _missing(user, check)
-    if not missing:
-        return {}
-    shadow = trees.fresh(base, (check,), "shadow")
-    _copy(user.top, shadow.path, missing)
-    healed = _healed(trees.run_in(check, shadow.path, only=asked), red)
-    if not healed:
-        trees.discard(shadow)
-        return {}
-    needed = _needed(trees, check, base, user, missing, healed, asked)
-    why = f"environment: it needs {', '.join(needed)}, {_lacking(user, check, needed)}"
-    return {(check.name, i): why for i in healed}
-
-
-def _healed(result: CheckResult, red: Sequence[str]) -> tuple[str, ...]:
-    if result.trouble:
-        return ()
-    return tuple(i for i in red if result.state(i) == "passed") if red else ("",)
-
-
-def _lacking(user: Repository, check: Check, needed: Sequence[str]) -> str:
-    """Why a clean worktree lacks what is needed, and what to do where something can be done."""
-    if any(p == s or p.startswith(f"{s}/") for p in needed for s in user.submodules):
-        return "files of a submodule, which clean worktrees lack"
-    if set(needed) & set(_filtered(user)):
-        return "which a filter of git's writes (Git LFS or the like); clean worktrees have it as it is stored"
-    listed = ", ".join(f'"{p}"' for p in needed)
-    return f"which git ignores; add include = [{listed}] to [checks.{check.name}]"
-
-
-def _filtered(user: Repository) -> list[str]:
-    """Tracked files that a configured filter writes."""
-    names = {match[1] for setting in user.git.filters if (match := re.fullmatch(r"filter\.([\w-]+)\.clean=", setting))}
-    found = [user.git.paths("ls-files", "-z", "--full-name", f":(top,attr:filter={n})") for n in sorted(names)]
-    return [path for paths in found for path in paths]
-
-
-def _missing(user: Repository, check: Check) -> tuple[str, ...]:
-    """Ignored files, secrets, files of submodules or of filters: what a clean worktree lacks, as far as they are small."""
-    ignored = user.git.paths("ls-files", "-o", "-i", "--exclude-standard", "-z", "--full-name", ":/")
-    secret = [
-        p
-        for p in user.git.paths("ls-files", "-o", "--exclude-standard", "-z", "--full-name", ":/")
-        if is_secret_path(p)
-    ]
-    tracked = user.git.paths("ls-files", "--recurse-submodules", "-z", "--full-name", ":/") if user.submodules else ()
-    inner = [p for p in tracked if p.startswith(tuple(f"{s}/" for s in user.submodules))]
-    found, size = [], 0
-    for path in sorted({*ignored, *secret, *inner, *_filtered(user)} - set(check.include)):
-        file = user.top / path
-        parts = PurePosixPath(path).parts
-        if (
-            any(p in _REMADE or p.endswith((".egg-info", ".pyc")) for p in parts)
-            or file.is_symlink()
-            or not file.is_file()
-        ):
-            continue
-        if size + file.stat().st_size > _SHADOW_BYTES:
-            continue
-        size += file.stat().st_size
-        found.append(path)
-    return tuple(found)
-
-
-def _copy(top: Path, tree: Path, paths: Sequence[str]) -> None:
-    for path in paths:
-        target = tree / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(top / path, target, follow_symlinks=False)
-
-
-def _needed(
-    trees: Trees,
-    check: Check,
-    base: str,
-    user: Repository,
-    files: Sequence[str],
-    healed: Sequence[str],
-    asked: Sequence[str],
-) -> tuple[str, ...]:
-    """A small part of `files` with which `healed` are still green, by halving; bounded, so it may name more than is needed."""
-    wanted = tuple(i for i in healed if i)
-    runs = 0
-
-    def heals(part: Sequence[str]) -> bool:
-        nonlocal runs
-        runs += 1
-        shadow = trees.fresh(base, (check,), "shadow")
-        _copy(user.top, shadow.path, part)
-        ok = set(_healed(trees.run_in(check, shadow.path, only=only(wanted) if asked else ()), wanted)) >= set(healed)
-        trees.discard(shadow)
-        return ok
-
-    left = tuple(files)
-    while len(left) > 1 and runs < _BISECT_RUNS:
-        half = len(left) // 2
-        smaller = next((part for part in (left[:half], left[half:]) if heals(part)), None)
-        if smaller is None:
-            break
-        left = smaller
-    folders = sorted({os.path.commonpath(left)} if len(left) > 5 and os.path.commonpath(left) else left)
-    return tuple(folders)

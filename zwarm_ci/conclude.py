@@ -50,6 +50,9 @@ def unrepairable(checks: Sequence[Check], baseline: Baseline) -> tuple[TaskOutco
         for failure in result.failures:
             if why := baseline.environment.get((check.name, failure.id)):
                 reasons.setdefault(why, []).append(failure)
+        for (name, test_id), why in baseline.environment.items():
+            if name == check.name and result.state(test_id) == "skipped":
+                reasons.setdefault(why, []).append(Failure(check.name, test_id, "skipped"))
         trouble = baseline.environment.get((check.name, ""), result.trouble)
         if trouble:
             reasons.setdefault(trouble, [Failure(check.name, f"{check.name}::run", trouble)])

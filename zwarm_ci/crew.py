@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
@@ -52,8 +51,7 @@ def ends(
         except ZwarmError as error:
             return Solved(TaskOutcome(task, "executor_failed", error.line))
 
-    parallel = request.parallel or min(4, os.cpu_count() or 1)
-    with ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="task") as pool:
+    with ThreadPoolExecutor(max_workers=request.at_once, thread_name_prefix="task") as pool:
         futures = [pool.submit(one, number, task) for number, task in enumerate(tasks)]
         for future in futures:
             watch.ended(union.add(future.result()).outcome)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from zwarm_ci.files import write_atomic
-from zwarm_ci.git import PrivateRepository, Repository
+from zwarm_ci.git import Repository
 from zwarm_ci.integrate import Union
+from zwarm_ci.private import PrivateRepository
 from zwarm_ci.scrub import one_line, redact
 from zwarm_ci.site import Site
 from zwarm_ci.task import Origin

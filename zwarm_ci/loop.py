@@ -12,8 +12,8 @@ from pathlib import Path
 
 from zwarm_ci.errors import InterruptedRunError, LimitError
 from zwarm_ci.executors.base import Executor, Order, Report, Workbench
-from zwarm_ci.git import Worktree
 from zwarm_ci.journal import Journal
+from zwarm_ci.private import Worktree
 from zwarm_ci.sessions import Meta, Store
 from zwarm_ci.task import Task, Usage
 from zwarm_ci.verdict import Attempt, Status, TaskOutcome, Verdict

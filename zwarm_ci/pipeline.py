@@ -5,22 +5,25 @@ checks before → tasks → [worktree → session → verification → verdict]*
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zwarm_ci import baseline as before
-from zwarm_ci import config, crew, environment, handover, proc, selection
+from zwarm_ci import config, confine, crew, environment, handover, proc, selection
 from zwarm_ci import site as places
 from zwarm_ci.budget import Ledger
 from zwarm_ci.conclude import Facts, conclude, revealed, unrepairable
 from zwarm_ci.crew import Watch
 from zwarm_ci.errors import BlockedError, InterruptedRunError, LimitError, UsageError
+from zwarm_ci.furnish import Furnisher
 from zwarm_ci.git import Repository, open_repository
 from zwarm_ci.integrate import Union, settle
 from zwarm_ci.plan import make_tasks, named
 from zwarm_ci.reports.write import write_all
 from zwarm_ci.selection import Request
 from zwarm_ci.settings import load as config_of
+from zwarm_ci.surround import Surroundings
 from zwarm_ci.trees import Trees
 from zwarm_ci.verdict import Outcome
 
@@ -76,48 +79,50 @@ def _story(request: Request, watch: Watch, site: places.Site, settings: config.S
     ladder = selection.ladder(settings)
 
     watch.stage("looking at the repository")
-    env = environment.discover(site.user.top)
-    trees = Trees(site.private, env, site.scratch, facts.ledger, site.folder / "logs")
-    look = trees.fresh(facts.base, (), "look")
-    checks, facts.notes = selection.choose_checks(request, settings, look.path, env)
-    facts.notes += (env.note,)
-    environment.adopt_variables(site.user.top, checks)
+    with contextlib.closing(Surroundings(site.run, confine.means())) as surroundings:
+        furnisher = Furnisher(site.private, selection.built_for(request, site, facts.base), watch.stage)
+        trees = Trees(furnisher, surroundings, site.scratch, facts.ledger, site.folder / "logs")
+        checks, facts.notes = selection.look(request, settings, trees, facts.base)
+        environment.adopt_variables(site.user.top, checks)
 
-    watch.stage("checks before")
-    baseline = before.establish(
-        trees, checks, facts.base, site.user, reruns=settings.verify.reruns,
-        same_as_tree=request.source == "worktree" and not request.base, tell=watch.stage,
-    )  # fmt: skip
-    facts.before, facts.after = baseline.results, baseline.results
-    facts.notes += baseline.notes
-    aside = unrepairable(checks, baseline)
-    facts.tasks = aside
-    if all(r.trouble for r in baseline.results):
-        raise BlockedError(f"no check can run: {baseline.results[0].name}: {aside[0].reason}")
+        watch.stage("checks before")
+        baseline = before.establish(
+            trees, checks, facts.base, site.user, reruns=settings.verify.reruns,
+            same_as_tree=selection.same_as_tree(request), tell=watch.stage,
+        )  # fmt: skip
+        facts.before, facts.after = baseline.results, baseline.results
+        facts.notes += baseline.notes
+        aside = unrepairable(checks, baseline)
+        facts.tasks = aside
+        if all(r.trouble for r in baseline.results):
+            raise BlockedError(f"no check can run: {baseline.results[0].name}: {aside[0].reason}")
 
-    court = selection.court(trees, settings, facts.base, checks, baseline)
-    tasks = make_tasks(checks, baseline, named(baseline, request.targets, site.user.prefix), court.rules.protect)
-    facts.planned = tasks
-    watch.plan(tasks)
-    shop = selection.shop(request, site, settings, court, ladder)
-    union = Union(court, site.private.tree_of(facts.base))
-    for done in crew.ends(request, watch, shop, union, tasks):
-        facts.tasks = (*done, *aside)
+        court = selection.court(trees, settings, facts.base, checks, baseline)
+        tasks = make_tasks(checks, baseline, named(baseline, request.targets, site.user.prefix), court.rules.protect)
+        if len(tasks) > 1 and request.at_once > 1:
+            checks, notes = before.serialised(trees, checks, baseline, facts.base, watch.stage)
+            court, facts.notes = replace(court, checks=checks), (*facts.notes, *notes)
+        facts.planned = tasks
+        watch.plan(tasks)
+        shop = selection.shop(request, site, settings, court, ladder)
+        union = Union(court, site.private.tree_of(facts.base))
+        for done in crew.ends(request, watch, shop, union, tasks):
+            facts.tasks = (*done, *aside)
 
-    watch.stage("checks after, on all patches together")
-    facts.ledger.extend(60 + 2 * sum(r.seconds for r in baseline.results))
-    facts.after, outcomes = settle(union)
-    outcomes = handover.write_files(site, union, outcomes)
-    head, outcomes = handover.commit_all(site, union, outcomes)
-    facts.tasks = (*outcomes, *aside, *revealed(checks, baseline, facts.after))
-    facts.stopped = next(
-        (o.reason for o in outcomes if o.status == "over_budget" and not o.reason.startswith("--max-tasks")), ""
-    )
-    if union.steps:
-        site.private.deliver(head, f"refs/heads/{branch}")
-        facts.branch, facts.head = branch, head
-        if request.apply:
-            facts.notes += handover.apply_to_worktree(site.user, site.private, facts.base, head)
+        watch.stage("checks after, on all patches together")
+        facts.ledger.extend(60 + 2 * sum(r.seconds for r in baseline.results))
+        facts.after, outcomes = settle(union)
+        outcomes = handover.write_files(site, union, outcomes)
+        head, outcomes = handover.commit_all(site, union, outcomes)
+        facts.tasks = (*outcomes, *aside, *revealed(checks, baseline, facts.after))
+        facts.stopped = next(
+            (o.reason for o in outcomes if o.status == "over_budget" and not o.reason.startswith("--max-tasks")), ""
+        )
+        if union.steps:
+            site.private.deliver(head, f"refs/heads/{branch}")
+            facts.branch, facts.head = branch, head
+            if request.apply:
+                facts.notes += handover.apply_to_worktree(site.user, site.private, facts.base, head)
 
 
 __all__ = ["Finished", "Request", "Watch", "run"]

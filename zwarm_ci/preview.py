@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
-from zwarm_ci import environment, selection
+from zwarm_ci import selection
 from zwarm_ci import site as places
+from zwarm_ci.furnish import Furnisher
 from zwarm_ci.git import open_repository
 from zwarm_ci.selection import Request
 from zwarm_ci.settings import load as config_of
@@ -23,9 +24,10 @@ def preview(request: Request, *, as_json: bool) -> str:
     with places.workshop(user) as (scratch, private):
         base = user.commit_of(request.base) if request.base else private.snapshot(request.source)
         settings = config_of(lambda path: private.read(base, path), base[:12], request.config_file, request.sets)
-        env = environment.discover(user.top)
-        look = private.worktree(base, scratch / "look" / (user.top.name or "repository"))
-        checks, notes = selection.choose_checks(request, settings, look.path, env)
+        furnisher = Furnisher(private, base)
+        look = private.worktree(base, scratch / "look" / furnisher.name)
+        checks, notes = selection.choose_checks(request, settings, look.path, furnisher.env_of, user.prefix)
+        pythons = dict.fromkeys(furnisher.env_of(c.workdir).note for c in checks)
         rungs = selection.ladder(settings)
     names = [f"{r.executor.name}:{r.model}" if r.model else r.executor.name for r in rungs]
     document = {
@@ -39,7 +41,7 @@ def preview(request: Request, *, as_json: bool) -> str:
     if as_json:
         return json.dumps(document, indent=1) + "\n"
     kind = "a snapshot of the working tree on " + user.head[:12] if document["snapshot"] else base[:12]
-    lines = [f"base      {kind}", *(f"check     {note}" for note in notes), f"python    {env.note}"]
+    lines = [f"base      {kind}", *(f"check     {note}" for note in notes), *(f"python    {p}" for p in pythons)]
     lines += [f"executor  {', '.join(names)}"]
     lines += [f"limits    {settings.budget.minutes:g} minutes; cost at most $0.00", "Nothing was run."]
     return "\n".join(lines) + "\n"

@@ -19,6 +19,7 @@ _TEST_FOLDERS = frozenset(
         "specs",
         "__tests__",
         "__snapshots__",
+        "__mocks__",
         "testdata",
         "fixtures",
         "cypress",
@@ -34,6 +35,7 @@ _SETTINGS = re.compile(
     r"^(pytest\.ini|\.pytest\.ini|tox\.ini|setup\.cfg|pyproject\.toml|noxfile\.py|\.coveragerc|mypy\.ini|\.mypy\.ini|ruff\.toml|\.ruff\.toml"
     r"|\.flake8|\.pylintrc|\.pre-commit-config\.yaml|sitecustomize\.py|usercustomize\.py|package\.json|tsconfig.*\.json|biome\.jsonc?"
     r"|(jest|vitest|vite|karma|playwright|cypress|babel|ava|mocha)\.config\.\w+|\.(mocharc|eslintrc|babelrc)(\..*)?|eslint\.config\.\w+"
+    r"|(jest|vitest)[.\-](setup|workspace|global-?setup)[\w.\-]*\.\w+|setup-?[tT]ests?\.\w+|turbo\.jsonc?|nx\.json|project\.json|lerna\.json|BUILD(\.bazel)?"
     r"|Makefile|makefile|GNUmakefile|justfile|Justfile|Taskfile\.ya?ml|\.gitattributes|\.gitmodules|\.gitignore|\.worktreeinclude)$"
     r"|.*\.pth$"
 )

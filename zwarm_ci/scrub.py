@@ -69,6 +69,16 @@ def conceal(names: Iterable[str]) -> None:
     _concealed.update(secret_values(names))
 
 
+def conceal_values(values: Iterable[str]) -> None:
+    """From now on mask these values: they stand in a file that is a secret. Shorter than 8 characters is no secret."""
+    _concealed.update(v for v in values if len(v) >= 8)
+
+
+def concealed() -> frozenset[str]:
+    """What is masked because a check was given it; a patch must not contain it."""
+    return frozenset(_concealed)
+
+
 def redactor(values: Iterable[str] = ()) -> Callable[[str], str]:
     """`redact` with the secrets of our environment looked up once, for a report of thousands of strings."""
     known = sorted(
@@ -88,9 +98,19 @@ def redact(text: str, values: Iterable[str] = ()) -> str:
     return redactor(values)(text)
 
 
+def without_login(url: str) -> str:
+    """A URL without user and password."""
+    return re.sub(r"^([a-zA-Z][\w+.-]*://)[^/@]*@", r"\1", url)
+
+
 def find_secrets(text: str) -> list[str]:
     """Token-shaped strings in `text`, each shortened so that the finding does not repeat the secret."""
     return [f"{m.group(0)[:6]}…" for m in _SECRET_SHAPES.finditer(text)]
+
+
+def names_a_secret(name: str) -> bool:
+    """Whether a variable of this name is by convention a secret."""
+    return bool(_SECRET_NAME.search(name))
 
 
 def is_secret_path(path: str) -> bool:

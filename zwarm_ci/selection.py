@@ -8,15 +8,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zwarm_ci import checks as check_room
+from zwarm_ci import detect as detection
+from zwarm_ci import surround
 from zwarm_ci.baseline import Baseline
 from zwarm_ci.config import Settings
-from zwarm_ci.environment import Environment
+from zwarm_ci.detect.base import EnvOf
+from zwarm_ci.environment import listed_in
 from zwarm_ci.errors import BlockedError, UsageError
 from zwarm_ci.executors import EXECUTORS
 from zwarm_ci.executors.base import Workbench
 from zwarm_ci.git import Repository
 from zwarm_ci.loop import Rung, Shop
 from zwarm_ci.protected import files_of_tests
+from zwarm_ci.scrub import decode
 from zwarm_ci.site import Site
 from zwarm_ci.task import Check
 from zwarm_ci.trees import Trees
@@ -60,11 +64,33 @@ class Request:
     config_file: Path | None = None
     sets: tuple[str, ...] = ()
 
+    @property
+    def at_once(self) -> int:
+        """How many tasks are worked on at the same time."""
+        return self.parallel or min(4, os.cpu_count() or 1)
+
+
+def look(request: Request, settings: Settings, trees: Trees, base: str) -> tuple[tuple[Check, ...], tuple[str, ...]]:
+    """The checks of a run, chosen in a clean worktree of its base, and the lines that say why and with what they run.
+
+    Raises:
+        BlockedError, UsageError: see `choose_checks`.
+    """
+    prepared = trees.fresh(base, (), "look")
+    env_of = trees.furnisher.env_of
+    checks, notes = choose_checks(request, settings, prepared.path, env_of, trees.repo.user.prefix)
+    checks, serial = surround.serialised(checks, prepared.path)
+    trees.discard(prepared)
+    pythons = dict.fromkeys(env_of(c.workdir).note for c in checks)
+    return checks, (*notes, *serial, *pythons)
+
 
 def choose_checks(
-    request: Request, settings: Settings, tree: Path, env: Environment
+    request: Request, settings: Settings, tree: Path, env_of: EnvOf, prefix: str = ""
 ) -> tuple[tuple[Check, ...], tuple[str, ...]]:
     """The checks of a run in the order in which they run, and a line for each that says why.
+
+    `prefix` is the folder that we were called in, relative to the top: where it has checks of its own, just those.
 
     Raises:
         BlockedError: there is none.
@@ -78,13 +104,15 @@ def choose_checks(
         chosen = settings.checks
         notes = tuple(f"{c.name}: {c.run} (configured)" for c in chosen)
     else:
-        chosen, notes = check_room.detect(tree, env)
+        chosen, notes = detection.detect(tree, env_of)
     if unknown := sorted(set(request.names) - {c.name for c in chosen}):
         known = ", ".join(c.name for c in chosen) or "none"
         raise UsageError(f"no check is called {unknown[0]!r}", remedy=f"known: {known}")
     chosen = tuple(c for c in chosen if not request.names or c.name in request.names)
     if request.tests_only and not request.commands:
         chosen = tuple(c for c in chosen if c.is_test)
+    if not request.names and (own := tuple(c for c in chosen if prefix and _lies_in(c.workdir, prefix))):
+        chosen = own
     if not chosen:
         what = "tests" if request.tests_only else "checks"
         raise BlockedError(
@@ -97,11 +125,15 @@ def choose_checks(
     return chosen, notes
 
 
+def _lies_in(folder: str, prefix: str) -> bool:
+    return folder == prefix or folder.startswith(f"{prefix}/")
+
+
 def _given(number: int, command: str, settings: Settings) -> Check:
     """A check of a command line; where settings know the same command, theirs is used whole."""
     if same := next((c for c in settings.checks if c.run == command), None):
         return same
-    kind = check_room.derive_kind(command)
+    kind = detection.derive_kind(command)
     fix = "ruff check --fix ." if kind == "ruff" else ""
     name = kind if number == 1 else f"{kind}{number}"
     return Check(name, command, kind, fix=fix, why="--check")
@@ -148,6 +180,16 @@ def default_branches(user: Repository) -> Sequence[str]:
     return tuple(filter(None, (configured, *_USUAL_DEFAULTS)))
 
 
+def same_as_tree(request: Request) -> bool:
+    """Whether the base of the run is what stands in the checkout."""
+    return request.source == "worktree" and not request.base
+
+
+def built_for(request: Request, site: Site, base: str) -> str:
+    """The commit that the checkout stands at: what an install built there belongs to it."""
+    return base if same_as_tree(request) else site.user.head
+
+
 def branch_name(request: Request, run: str) -> str:
     """The new branch's name."""
     return request.branch or f"zwarm-ci/{request.command}-{run}"
@@ -165,11 +207,12 @@ def with_last_green(request: Request, user: Repository) -> Request:
 def court(trees: Trees, settings: Settings, base: str, checks: tuple[Check, ...], baseline: Baseline) -> Court:
     """The court of a run: guards and runs by the settings of the base."""
     verify = settings.verify
-    included = tuple(glob for check in checks for glob in check.include)
+    listed = listed_in(decode(trees.repo.read(base, ".worktreeinclude") or b""))
+    included = tuple(glob.strip("/") for glob in (*listed, *(g for check in checks for g in check.include)))
     ran = (i for r in baseline.results for i in (*r.passed, *r.failed, *r.skipped))
     tests = files_of_tests(ran, trees.repo.files(base), lambda path: trees.repo.read(base, path))
     rules = Rules((*verify.protect, *tests), verify.allow_test_edits, verify.max_files, verify.max_lines, included)
-    return Court(trees, base, checks, baseline, rules, verify.reruns, verify.burn_in, trees.env.note)
+    return Court(trees, base, checks, baseline, rules, verify.reruns, verify.burn_in)
 
 
 def shop(request: Request, site: Site, settings: Settings, court: Court, rungs: tuple[Rung, ...]) -> Shop:
@@ -184,6 +227,7 @@ def shop(request: Request, site: Site, settings: Settings, court: Court, rungs: 
         revert,
         court.rules.protect,
         site.scratch / "shared",
+        built_for=built_for(request, site, court.base),
     )
     executor, loop = settings.executor, settings.loop
     return Shop(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from zwarm_ci import config
-from zwarm_ci.checks import derive_kind
+from zwarm_ci.detect import derive_kind
 from zwarm_ci.executors import EXECUTORS
 from zwarm_ci.git import open_repository
 

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from zwarm_ci.errors import BlockedError
 from zwarm_ci.files import write_atomic
-from zwarm_ci.git import STATE_IGNORE, PrivateRepository, Repository
+from zwarm_ci.git import STATE_IGNORE, Repository
 from zwarm_ci.journal import Journal
+from zwarm_ci.private import PrivateRepository
 from zwarm_ci.sessions import Store
 
 

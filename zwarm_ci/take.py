@@ -15,7 +15,8 @@ from typing import Any
 from zwarm_ci import site as places
 from zwarm_ci.errors import BlockedError, UsageError
 from zwarm_ci.files import write_atomic
-from zwarm_ci.git import PrivateRepository, Repository, open_repository
+from zwarm_ci.git import Repository, open_repository
+from zwarm_ci.private import PrivateRepository
 
 
 @dataclass(frozen=True, slots=True)

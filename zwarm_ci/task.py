@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 Kind = Literal["pytest", "junit", "ruff", "mypy", "tsc", "eslint", "go", "cargo", "generic"]
 KINDS: tuple[Kind, ...] = ("pytest", "junit", "ruff", "mypy", "tsc", "eslint", "go", "cargo", "generic")
+Isolation = Literal["twin", "inplace"]
 #: Kinds that `fix-tests` runs; the others are lint, types and build.
 TEST_KINDS: frozenset[Kind] = frozenset({"pytest", "junit", "go", "cargo"})
 
@@ -26,6 +27,10 @@ class Check:
     env: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
     exclusive: bool = False
+    services_up: str = ""
+    services_down: str = ""
+    isolation: Isolation = "twin"
+    network: bool = False
     why: str = "configured"
 
     @property

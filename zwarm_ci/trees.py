@@ -9,32 +9,46 @@ import contextlib
 import itertools
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
-from zwarm_ci import environment
+from zwarm_ci import confine, inplace
 from zwarm_ci.budget import Ledger
-from zwarm_ci.checks import run_check, run_setup
+from zwarm_ci.checks import run_check
+from zwarm_ci.checks.base import Around
 from zwarm_ci.environment import Environment
-from zwarm_ci.errors import LimitError
-from zwarm_ci.git import PrivateRepository, Worktree
+from zwarm_ci.errors import BlockedError, CommandError, LimitError
+from zwarm_ci.files import locked
+from zwarm_ci.furnish import Furnisher, Outfit
+from zwarm_ci.private import Worktree
+from zwarm_ci.surround import EXCLUSIVE, Surroundings
 from zwarm_ci.task import Check
 from zwarm_ci.verdict import CheckResult
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A worktree at one tree, with dependencies linked, included files copied and `setup` run. `trouble` by check name."""
+    """A worktree at one tree, furnished for checks; `outfits` by check name."""
 
     worktree: Worktree
     tree: str
-    trouble: dict[str, str] = field(default_factory=dict)
+    outfits: Mapping[str, Outfit] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:
         """The folder that checks run in."""
         return self.worktree.path
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """Under what a check runs, for the evidence: interpreter and why it, network, `twin` or `inplace`."""
+
+    interpreter: str
+    network: str
+    isolation: str
 
 
 class _Slots:
@@ -61,32 +75,39 @@ class _Slots:
 class Trees:
     """Worktrees of one run below `scratch`, and the checks in them."""
 
-    def __init__(self, repo: PrivateRepository, env: Environment, scratch: Path, ledger: Ledger, logs: Path) -> None:
-        self.repo, self.env, self.scratch, self.ledger, self.logs = repo, env, scratch, ledger, logs
+    def __init__(
+        self, furnisher: Furnisher, surroundings: Surroundings, scratch: Path, ledger: Ledger, logs: Path
+    ) -> None:
+        self.furnisher, self.repo, self.surroundings = furnisher, furnisher.repo, surroundings
+        self.scratch, self.ledger, self.logs = scratch, ledger, logs
         self._numbers = itertools.count(1)
         self._known: dict[tuple[str, str, tuple[str, ...]], CheckResult] = {}
         self._slots = _Slots()
+        self._pool: list[Worktree] = []
+        self._checkout: inplace.InPlace | None = None
+        self._lock = threading.Lock()
 
     def fresh(self, rev: str, checks: Sequence[Check], label: str) -> Prepared:
-        """A clean worktree of a commit or tree, in which `setup` of `checks` has run.
+        """A clean worktree of a commit or tree, furnished for `checks`; one that is free again is made clean rather than a new one.
 
         Its last folder has the repository's own name, since flat packages and some tests go by it.
         """
         tree = self.repo.tree_of(rev)
-        commit = (
-            rev
-            if self.repo.git.ask("cat-file", "-t", rev) == "commit"
-            else self.repo.commit(tree, [], "tree\n", date="@0 +0000")
-        )
-        path = self.scratch / f"{label}{next(self._numbers)}" / (self.env.top.name or "repository")
-        worktree = self.repo.worktree(commit, path)
-        environment.link_dependencies(self.env, path)
-        trouble = {}
-        for check in checks:
-            environment.copy_included(self.env, check, path)
-            if said := run_setup(check, path, env=self.env, scratch=self._place(check, label)):
-                trouble[check.name] = said
-        return Prepared(worktree, tree, trouble)
+        worktree = self._worktree(self.repo.as_commit(rev))
+        outfits = self.furnisher.furnish(checks, worktree.path, tree, self._place(label))
+        return Prepared(worktree, tree, outfits)
+
+    def _worktree(self, commit: str) -> Worktree:
+        with self._lock:
+            free = self._pool.pop() if self._pool else None
+        if free is not None:
+            try:
+                free.become(commit)
+            except (BlockedError, CommandError, OSError):  # a check removed it, or left something that cannot be removed
+                shutil.rmtree(free.path.parent, ignore_errors=True)
+            else:
+                return free
+        return self.repo.worktree(commit, self.scratch / f"t{next(self._numbers)}" / self.furnisher.name)
 
     def run(
         self, check: Check, prepared: Prepared, *, only: Sequence[str] = (), again: bool = False, canary: bool = True
@@ -99,9 +120,7 @@ class Trees:
         key = (prepared.tree, check.name, tuple(only))
         if not again and key in self._known:
             return self._known[key]
-        if trouble := prepared.trouble.get(check.name):
-            return CheckResult(check.name, check.run, None, trouble=trouble)
-        result = self._restored(self.run_in(check, prepared.path, only=only, canary=canary), check, prepared)
+        result = self._restored(self.run_in(check, prepared, only=only, canary=canary), check, prepared)
         self._known[key] = result
         return result
 
@@ -118,13 +137,92 @@ class Trees:
             result, trouble=f"check: `{check.run}` edits files ({changed}) instead of reporting (make it report only)"
         )
 
-    def run_in(self, check: Check, folder: Path, *, only: Sequence[str] = (), canary: bool = True) -> CheckResult:
-        """Run a check in any folder; nothing is remembered."""
-        with self._slots.held(alone=check.exclusive):
-            left = self.ledger.require()
-            place = self._place(check, "check")
-            timeout = min(check.timeout, left)
-            result = run_check(check, folder, env=self.env, scratch=place, only=only, canary=canary, timeout=timeout)
+    def run_in(
+        self,
+        check: Check,
+        prepared: Prepared,
+        *,
+        only: Sequence[str] = (),
+        canary: bool = True,
+        variables: Mapping[str, str] = MappingProxyType({}),
+    ) -> CheckResult:
+        """Run a check as `run` does; nothing is remembered, and what it edits stays. `variables` are added to its environment."""
+        outfit = prepared.outfits[check.name]
+        if outfit.trouble:
+            return CheckResult(check.name, check.run, None, trouble=outfit.trouble)
+        with self._turn(check):
+            if check.isolation == "inplace":
+                return self._run_inplace(check, prepared, outfit, only=only, canary=canary)
+            return self._run(check, prepared.path, outfit.env, only, canary=canary, variables=variables)
+
+    @contextlib.contextmanager
+    def _turn(self, check: Check) -> Iterator[None]:
+        """The right to run a check now: an exclusive one has the machine alone, sessions' own runs of it included."""
+        lock = locked(self.scratch / "shared" / EXCLUSIVE) if check.exclusive else contextlib.nullcontext()
+        with self._slots.held(alone=check.exclusive or check.isolation == "inplace"), lock:
+            yield
+
+    def _run_inplace(
+        self, check: Check, prepared: Prepared, outfit: Outfit, *, only: Sequence[str], canary: bool
+    ) -> CheckResult:
+        if not inplace.is_disposable():
+            return CheckResult(check.name, check.run, None, trouble=inplace.REFUSED)
+        top = self.furnisher.top
+        if self._checkout is None:
+            self._checkout = inplace.InPlace(self.repo, top)
+        self._checkout.stand(prepared.tree)
+        try:
+            env = self.furnisher.env_of(check.workdir)
+            return self._run(check, top, env, only, canary=canary, variables={})
+        finally:
+            self._checkout.restore()
+
+    def in_place(self, check: Check, *, only: Sequence[str], variables: Mapping[str, str]) -> CheckResult | None:
+        """Run a check where a person would, in the checkout and with the network on; None where that cannot be.
+
+        Under a cover that takes all writes; without one, in CI's disposable checkout alone, which is put back afterwards.
+        """
+        top = self.furnisher.top
+        cover = self._place("cover")
+        prefix = confine.overlaid(top, cover, *self.repo.user.folders)
+        if not prefix and not inplace.is_disposable():
+            return None
+        env = self.furnisher.in_place(check.workdir, cover / "env")
+        with self._slots.held(alone=True):
+            before = None if prefix else inplace.InPlace(self.repo, top)
+            try:
+                around = Around(prefix, variables)
+                result = self._timed(check, top, env, only, around, canary=True)
+            finally:
+                if before is not None:
+                    before.restore()
+                confine.discard(cover)
+        return result
+
+    def _run(
+        self,
+        check: Check,
+        folder: Path,
+        env: Environment,
+        only: Sequence[str],
+        *,
+        canary: bool,
+        variables: Mapping[str, str],
+    ) -> CheckResult:
+        around, trouble = self.surroundings.around(check, folder, env, self._place(check.name), variables)
+        if trouble:
+            return CheckResult(check.name, check.run, None, trouble=trouble)
+        return self._timed(check, folder, env, only, around, canary=canary)
+
+    def _timed(
+        self, check: Check, folder: Path, env: Environment, only: Sequence[str], around: Around, *, canary: bool
+    ) -> CheckResult:
+        left = self.ledger.require()
+        place = self._place(check.name)
+        timeout = min(check.timeout, left)
+        result = run_check(
+            check, folder, env=env, scratch=place, only=only, canary=canary, timeout=timeout, around=around
+        )
         self.ledger.spend(result.seconds)
         if result.timed_out and timeout < check.timeout:
             raise LimitError(f"the time limit of the run ended {check.name!r} after {result.seconds:.0f} s")
@@ -146,16 +244,23 @@ class Trees:
             for one in made:
                 self.discard(one)
 
+    def grounds(self, check: Check) -> Grounds:
+        """Under what the check runs."""
+        interpreter = self.furnisher.env_of(check.workdir).note
+        return Grounds(interpreter, self.surroundings.network(check), check.isolation)
+
     def known(self, tree: str, check: Check) -> CheckResult | None:
         """The result of the whole check on this content, if it was ever run."""
         return self._known.get((tree, check.name, ()))
 
     def discard(self, prepared: Prepared) -> None:
-        """Free a worktree's files; its place in the private repository goes with the run."""
-        shutil.rmtree(prepared.path.parent, ignore_errors=True)
+        """Give a worktree back, for the next one that is wanted; what ran beside it ends."""
+        self.surroundings.leave(prepared.path)
+        with self._lock:
+            self._pool.append(prepared.worktree)
 
-    def _place(self, check: Check, label: str) -> Path:
-        place = self.scratch / f"{label}-{check.name}-{next(self._numbers)}"
+    def _place(self, label: str) -> Path:
+        place = self.scratch / f"{label}-{next(self._numbers)}"
         place.mkdir(parents=True, exist_ok=True)
         return place
 

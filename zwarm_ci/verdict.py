@@ -49,12 +49,13 @@ class CheckResult:
         skipped: ids, likewise.
         seconds: wall time.
         failures: one per failed id, with place and bounded detail.
-        trouble: why the result cannot be believed (empty = it can); starts with environment, credentials, runner or check.
+        trouble: why the result cannot be believed (empty = it can); starts with environment, credentials, cell, runner or check.
         timed_out: ended by the check's own time limit.
         canary: True = the test that must fail was seen failing in this process; False = it was asked for and not seen; None = this kind has none.
         foreign: files of the original checkout, rather than this tree, that the run imported.
         modules: test modules (or the like) that were collected without error; a collection error's id is its module.
         log: path of the whole log, relative to the run's folder or absolute; empty = none kept.
+        shadowed: packages of the tree in whose place an installed one of the same name was imported.
     """
 
     name: str
@@ -71,6 +72,7 @@ class CheckResult:
     foreign: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     log: str = ""
+    shadowed: tuple[str, ...] = ()
 
     @property
     def green(self) -> bool:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.checks.running import plant, run_in
-from zwarm_ci.checks import argv_of, derive_kind, run_check, run_fix, run_setup
+from zwarm_ci.checks import argv_of, run_check, run_fix, run_setup
+from zwarm_ci.detect import derive_kind
 from zwarm_ci.environment import discover
 from zwarm_ci.errors import BlockedError, ConfigError
 from zwarm_ci.task import Check
@@ -82,7 +83,15 @@ def test_what_needs_a_shell_is_refused_with_the_remedy(command: str, named: str,
         ("go vet ./...", "generic"),
         ("cargo test", "cargo"),
         ("cargo clippy", "generic"),
-        ("tox -e py", "generic"),
+        ("tox -e py", "pytest"),
+        ("tox run -e py311-django4,pypy3", "pytest"),
+        ("uvx tox -e py38,lint", "generic"),
+        ("tox", "generic"),
+        ("python manage.py test --tag quick", "junit"),
+        ("python manage.py migrate", "generic"),
+        ("python -m nox -s tests-3.11", "pytest"),
+        ("nox -s unittests -p 3.12", "pytest"),
+        ("nox -s docs -p 3.12", "generic"),
         ("make test", "generic"),
         ("uv sync", "generic"),
         ("python script.py", "generic"),

@@ -249,7 +249,7 @@ def test_options_of_the_repository_are_kept(tmp_path: Path) -> None:
 def test_a_workdir_below_the_top_gives_places_from_the_top(tmp_path: Path) -> None:
     tree = plant(tmp_path / "tree", {"sub/test_a.py": "def test_a():\n    assert 0\n"})
     result = believed(run_in(tree, workdir="sub"))
-    assert (result.failed, result.failures[0].place) == (("test_a.py::test_a",), Place("sub/test_a.py", 2))
+    assert (result.failed, result.failures[0].place) == (("sub/test_a.py::test_a",), Place("sub/test_a.py", 2))
 
 
 def test_a_tree_and_scratch_named_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 from tests.support import Repo
 from zwarm_ci import environment
 from zwarm_ci.checks import run_check
-from zwarm_ci.git import PrivateRepository, open_repository
+from zwarm_ci.furnish import Furnisher
+from zwarm_ci.git import open_repository
+from zwarm_ci.private import PrivateRepository
 from zwarm_ci.repair.lab import Lab, Remedy, Subject
 from zwarm_ci.task import Check, Task
 
@@ -47,7 +49,9 @@ class Workshop:
         def tell(text: str, runs: int) -> None:
             self.said.append(f"{runs} {text}")
 
-        return Lab(self.private, self.env, subject, self.place / "scratch", time.monotonic() + seconds, tell)
+        return Lab(
+            Furnisher(self.private, self.user.head), subject, self.place / "scratch", time.monotonic() + seconds, tell
+        )
 
     def changed(self, remedy: Remedy) -> dict[str, tuple[str | None, str | None]]:
         """{path: (content on the head, content in the remedy's tree)}."""

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import Repo
-from zwarm_ci.git import PrivateRepository, open_repository
+from zwarm_ci.git import open_repository
+from zwarm_ci.private import PrivateRepository
 from zwarm_ci.repair.history import DEPTH, first_parents, last_green, turning_point
 from zwarm_ci.repair.lab import Answer
 

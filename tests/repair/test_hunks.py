@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import Repo
-from zwarm_ci.git import PrivateRepository, open_repository
+from zwarm_ci.git import open_repository
+from zwarm_ci.private import PrivateRepository
 from zwarm_ci.repair.hunks import Found, Hunk, Span, hunks_of, reverse, split, undone
 
 

@@ -1,7 +1,6 @@
-"""Checks: run one in a tree, read its result, find which there are. `run.py` runs, one file a kind reads."""
+"""Checks: run one in a tree, read its result. `run.py` runs, one file a kind reads."""
 
-from zwarm_ci.checks.detect import derive_kind, detect
 from zwarm_ci.checks.reduce import reduce_log
 from zwarm_ci.checks.run import argv_of, run_check, run_fix, run_setup
 
-__all__ = ["argv_of", "derive_kind", "detect", "reduce_log", "run_check", "run_fix", "run_setup"]
+__all__ = ["argv_of", "reduce_log", "run_check", "run_fix", "run_setup"]

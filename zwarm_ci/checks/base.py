@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -21,6 +21,12 @@ from zwarm_ci.task import Check, Failure, Place
 
 MAX_OUTPUT = 64 * MIB  # what a parser reads; nobody repairs from more
 PROBE = Path(__file__).parent / "probe"
+#: How package managers are told where to install from and through which proxy.
+PACKAGE_SETTINGS = re.compile(
+    r"^(PIP_(INDEX_URL|EXTRA_INDEX_URL|CONFIG_FILE|CERT|FIND_LINKS|CONSTRAINT)|UV_(DEFAULT_INDEX|INDEX|INDEX_URL|EXTRA_INDEX_URL|CACHE_DIR|PYTHON\w*|OFFLINE|"
+    r"NATIVE_TLS)|NPM_CONFIG_\w+|(HTTPS?|ALL|NO)_PROXY|CARGO_\w+|GOPROXY|GONOSUMDB|GOSUMDB)$",
+    re.IGNORECASE,
+)
 _LINE_NUMBER = re.compile(r"\b(lines?|ln|col(?:umn)?) \d+\b", re.IGNORECASE)
 _LAST_LINES = 3
 
@@ -62,6 +68,22 @@ class Job:
         return replace(self, env={**self.env, **more})
 
 
+def _as_it_is(command: str) -> str:
+    return command
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What surrounds a run: words before its command (they enter a network namespace), variables, and how `{port}` is filled in."""
+
+    prefix: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    fill: Callable[[str], str] = _as_it_is
+
+
+NOTHING_AROUND = Around()
+
+
 @dataclass(frozen=True, slots=True)
 class Parsed:
     """What a kind read out of a run. `exit_code` None = as the process ended; `trouble` and the rest as in CheckResult."""
@@ -75,6 +97,7 @@ class Parsed:
     canary: bool | None = None
     foreign: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+    shadowed: tuple[str, ...] = ()
 
 
 class Parser(Protocol):

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from zwarm_ci.checks import node
 from zwarm_ci.checks.base import MAX_OUTPUT, Finding, Job, Parsed, disagreement, from_findings, last_words, relative
 from zwarm_ci.proc import Exit
 from zwarm_ci.scrub import decode
@@ -18,7 +19,8 @@ _ERROR, _WARNING = 2, 1
 
 def prepare(job: Job) -> Job:
     """The last format and file named on the command line are the ones that count."""
-    return replace(job, argv=(*job.argv, "--format", "json", "--output-file", str(job.folder / "eslint.json")))
+    words = ("--format", "json", "--output-file", str(job.folder / "eslint.json"))
+    return node.watched(replace(job, argv=(*job.argv, *words)))
 
 
 def read(job: Job, ended: Exit) -> Parsed:
@@ -30,7 +32,8 @@ def read(job: Job, ended: Exit) -> Parsed:
         return Parsed(trouble="" if ended.timed_out else trouble)
     with report.open("rb") as file:
         text = decode(file.read(MAX_OUTPUT))
-    return parse(text, check=job.check, code=ended.code, cwd=job.cwd, tree=job.tree)
+    parsed = parse(text, check=job.check, code=ended.code, cwd=job.cwd, tree=job.tree)
+    return replace(parsed, foreign=node.foreign(job))
 
 
 def parse(text: str, *, check: Check, code: int | None, cwd: Path, tree: Path) -> Parsed:

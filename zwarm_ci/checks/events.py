@@ -23,7 +23,7 @@ class Fold:
 
     loaded: Event | None = None
     configured: Event | None = None
-    session: bool = False
+    session: Event | None = None
     collected: list[str] | None = None
     modules: dict[str, None] = field(default_factory=dict)
     outcomes: dict[str, State] = field(default_factory=dict)
@@ -46,10 +46,8 @@ class Fold:
         """
         kind = event["event"]
         self.last = float(event["at"])
-        if kind in ("loaded", "configured", "internal_error", "conftest_error", "finish"):
+        if kind in ("loaded", "configured", "session", "internal_error", "conftest_error", "finish"):
             setattr(self, kind, event)
-        elif kind == "session":
-            self.session = True
         elif kind == "interrupted":
             self.stopped = event
         elif kind == "collected":

@@ -25,26 +25,49 @@ _NOISE = re.compile(r"^(=== |\s*--- |FAIL\b|PASS\b|ok\s|exit status)")
 
 
 def prepare(job: Job) -> Job:
-    """JSON events, nothing from the cache, and where only some tests are asked for, their names."""
+    """JSON events, nothing from the cache, and where only some tests are asked for, their names and packages."""
     argv = list(job.argv)
     if "test" not in argv:
         return job
     extra = [] if "-json" in argv else ["-json"]
     if not any(word.startswith("-count") for word in argv):
         extra.append("-count=1")
-    names = sorted({i.partition("::")[2].split("/")[0] for i in job.only})
+    asked = [i.removeprefix(f"{job.check.workdir}/") for i in job.only]
+    names = sorted({i.partition("::")[2].split("/")[0] for i in asked})
     if names and all(names) and not any(word.startswith("-run") for word in argv):
         extra.append(f"-run=^({'|'.join(map(re.escape, names))})$")
     at = argv.index("test") + 1
-    return replace(job, argv=(*argv[:at], *extra, *argv[at:]))
+    module = _module_in(job.cwd)
+    packages = sorted({i.partition("::")[0] for i in asked})
+    own = packages and module and all(p == module or p.startswith(f"{module}/") for p in packages)
+    rest = [word for old in argv[at:] for word in (packages if own and old == "./..." else [old])]
+    return replace(job, argv=(*argv[:at], *extra, *rest))
 
 
 def read(job: Job, ended: Exit) -> Parsed:
     """The result of a run."""
-    file = job.cwd / "go.mod"
+    if (outside := _outside(job)) and ended.code is not None:
+        return Parsed(trouble=outside)
+    text = job.output(ended)
+    return parse(text, check=job.check, code=ended.code, cwd=job.cwd, tree=job.tree, module=_module_in(job.cwd))
+
+
+def _module_in(folder: Path) -> str:
+    file = folder / "go.mod"
     named = _MODULE.search(file.read_text(encoding="utf-8", errors="replace")) if file.is_file() else None
-    module = named[1] if named else ""
-    return parse(job.output(ended), check=job.check, code=ended.code, cwd=job.cwd, tree=job.tree, module=module)
+    return named[1] if named else ""
+
+
+def _outside(job: Job) -> str:
+    """Trouble where go.mod or go.work name a folder of the original checkout by its whole path; Go would test the code there."""
+    top = str(job.top)
+    if job.top == job.tree:
+        return ""
+    for file in (job.cwd / "go.mod", *(folder / "go.work" for folder in (job.cwd, *job.cwd.parents))):
+        text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+        if re.search(rf"(^|[\s\"]){re.escape(top)}(/|[\s\"]|$)", text):
+            return f"environment: {file.name} names {top} by its whole path, so Go builds what is there (write a relative path)"
+    return ""
 
 
 @dataclass(slots=True)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import shlex
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from zwarm_ci import proc
 from zwarm_ci.checks import cargo, eslint, generic, go, junit, mypy, pytest, ruff, tsc
-from zwarm_ci.checks.base import Job, Parsed, Parser, last_words
+from zwarm_ci.checks.base import NOTHING_AROUND, PACKAGE_SETTINGS, Around, Job, Parsed, Parser, last_words
+from zwarm_ci.checks.prefix import prefixed, stripped
 from zwarm_ci.environment import Environment, child_environment
 from zwarm_ci.errors import BlockedError, ConfigError
 from zwarm_ci.scrub import decode
@@ -109,6 +113,7 @@ def run_check(
     canary: bool = True,
     timeout: float | None = None,
     log_name: str = "",
+    around: Around = NOTHING_AROUND,
 ) -> CheckResult:
     """Run `check` in `tree` and read its result. Safe from several threads at once.
 
@@ -121,15 +126,17 @@ def run_check(
         canary: have a test that must fail seen failing, where the kind can.
         timeout: seconds, instead of the check's own.
         log_name: name of the log file without suffix; "" = a unique one.
+        around: words before the command, more variables, and what fills in `{port}`.
 
     Raises:
         ConfigError: the command needs a shell. InterruptedRunError: the run was stopped.
     """
-    job = _job(check, check.run, tree, env=env, scratch=scratch, log_name=log_name)
+    job = _job(check, check.run, tree, env=env, scratch=scratch, log_name=log_name, around=around)
     parser = KINDS[check.kind]
-    job = parser.prepare(replace(job, only=tuple(only), canary=canary))
+    job = parser.prepare(replace(job, only=stripped(only, job), canary=canary))
     try:
-        ended = proc.run_logged(job.argv, cwd=job.cwd, env=job.env, timeout=timeout or check.timeout, log=job.log)
+        argv = (*around.prefix, *_startable(job)) if around.prefix else job.argv
+        ended = proc.run_logged(argv, cwd=job.cwd, env=job.env, timeout=timeout or check.timeout, log=job.log)
     except BlockedError as error:
         return CheckResult(check.name, check.run, None, trouble=f"environment: {error.line}")
     if ended.code is not None and ended.code < 0:
@@ -138,8 +145,20 @@ def run_check(
             trouble=f"environment: ended by signal {-ended.code}: {words} (memory limit, crash, or killed from outside)"
         )
     else:
-        parsed = parser.read(job, ended)
+        parsed = prefixed(parser.read(job, ended), job)
     return _result(job, ended, parsed)
+
+
+def _startable(job: Job) -> tuple[str, ...]:
+    """The job's command, found as the system would find it: what stands before it could only say so in its own words.
+
+    Raises:
+        BlockedError: there is no such program.
+    """
+    program = job.argv[0]
+    if not shutil.which(job.cwd / program if "/" in program else program, path=job.env.get("PATH")):
+        raise BlockedError(f"{program}: not found", remedy="install it, or put it on PATH")
+    return job.argv
 
 
 def _result(job: Job, ended: proc.Exit, parsed: Parsed) -> CheckResult:
@@ -148,10 +167,7 @@ def _result(job: Job, ended: proc.Exit, parsed: Parsed) -> CheckResult:
     if ended.timed_out and not parsed.failed and not trouble:
         trouble = f"check: ended after {ended.seconds:.0f} s (raise its timeout)"
     if foreign and not trouble:
-        trouble = (
-            f"environment: the run imported the original checkout's {foreign[0]} instead of this tree's "
-            "(install the project with `pip install -e .` into the repository's .venv)"
-        )
+        trouble = f"environment: the run imported the original checkout's {foreign[0]} instead of this tree's ({_remedy(foreign[0])})"
     return CheckResult(
         job.check.name,
         job.check.run,
@@ -167,7 +183,15 @@ def _result(job: Job, ended: proc.Exit, parsed: Parsed) -> CheckResult:
         foreign,
         parsed.modules,
         str(job.log),
+        parsed.shadowed,
     )
+
+
+def _remedy(file: str) -> str:
+    """How the code of a worktree gets to be its own, by the language of a file."""
+    if file.endswith(".py"):
+        return "install the project with `pip install -e .` into the repository's .venv"
+    return 'name files by relative paths, or have the dependencies installed in worktrees, e.g. setup = "npm ci"'
 
 
 def _in_venv(top: Path, name: str) -> bool:
@@ -175,8 +199,17 @@ def _in_venv(top: Path, name: str) -> bool:
     return any((folder / "pyvenv.cfg").is_file() for folder in (top / name).parents if folder.is_relative_to(top))
 
 
-def _job(check: Check, command: str, tree: Path, *, env: Environment, scratch: Path, log_name: str = "") -> Job:
-    words, settings = argv_of(command)
+def _job(
+    check: Check,
+    command: str,
+    tree: Path,
+    *,
+    env: Environment,
+    scratch: Path,
+    log_name: str = "",
+    around: Around = NOTHING_AROUND,
+) -> Job:
+    words, settings = argv_of(around.fill(command))
     tree, scratch = tree.resolve(), scratch.resolve()  # what is handed to the child must not depend on its folder
     if words[0] in ("python", "python3") and env.python:
         words[0] = env.python
@@ -187,17 +220,26 @@ def _job(check: Check, command: str, tree: Path, *, env: Environment, scratch: P
     log = scratch / f"{log_name or folder.name}.log"
     child = {
         **child_environment(env, tree, check, tmp=folder / "tmp", bytecode=scratch.parent / "bytecode"),
+        **around.variables,
         **settings,
     }
     return Job(check, tuple(words), child, tree / check.workdir, tree, env.top, folder, log, token)
 
 
-def run_setup(check: Check, tree: Path, *, env: Environment, scratch: Path) -> str:
-    """Run the check's `setup` once in a tree; "" or the trouble that makes its results unverifiable."""
+def run_setup(
+    check: Check, tree: Path, *, env: Environment, scratch: Path, variables: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """Run the check's `setup` once in a tree; "" or the trouble that makes its results unverifiable.
+
+    It sees what package managers are told by variables (index, proxy), which checks do not, and `variables`.
+    """
     if not check.setup:
         return ""
+    told = {k: v for k, v in os.environ.items() if PACKAGE_SETTINGS.match(k)}
     try:
-        ended = _plain(check, check.setup, tree, env=env, scratch=scratch)
+        ended = _plain(
+            check, check.setup, tree, env=env, scratch=scratch, around=Around(variables={**told, **variables})
+        )
     except BlockedError as error:
         return f"environment: setup: {error.line}"
     if ended.ok:
@@ -215,6 +257,8 @@ def run_fix(check: Check, tree: Path, *, env: Environment, scratch: Path) -> pro
     return _plain(check, check.fix, tree, env=env, scratch=scratch) if check.fix else None
 
 
-def _plain(check: Check, command: str, tree: Path, *, env: Environment, scratch: Path) -> proc.Exit:
-    job = _job(check, command, tree, env=env, scratch=scratch)
+def _plain(
+    check: Check, command: str, tree: Path, *, env: Environment, scratch: Path, around: Around = NOTHING_AROUND
+) -> proc.Exit:
+    job = _job(check, command, tree, env=env, scratch=scratch, around=around)
     return proc.run_logged(job.argv, cwd=job.cwd, env=job.env, timeout=check.timeout, log=job.log)

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from zwarm_ci.checks import node
 from zwarm_ci.checks.base import Finding, Job, Parsed, disagreement, from_findings, relative
 from zwarm_ci.proc import Exit
 from zwarm_ci.task import Check
@@ -16,12 +17,13 @@ _RED = (1, 2)  # 1 = errors and nothing written, 2 = errors, and files written a
 
 def prepare(job: Job) -> Job:
     """One line an error, without colours or pictures."""
-    return replace(job, argv=(*job.argv, "--pretty", "false"))
+    return node.watched(replace(job, argv=(*job.argv, "--pretty", "false")))
 
 
 def read(job: Job, ended: Exit) -> Parsed:
     """The result of a run."""
-    return parse(job.output(ended), check=job.check, code=ended.code, cwd=job.cwd, tree=job.tree)
+    parsed = parse(job.output(ended), check=job.check, code=ended.code, cwd=job.cwd, tree=job.tree)
+    return replace(parsed, foreign=node.foreign(job))
 
 
 def parse(text: str, *, check: Check, code: int | None, cwd: Path, tree: Path) -> Parsed:

@@ -18,6 +18,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "Repair a small broken repository, made for the purpose; needs no key and no network."),
     "fix-tests": ("fix", "Run the tests; repair what fails; hand over verified patches on one branch."),
     "fix-checks": ("fix", "The same for every check: tests, lint, types, build."),
+    "doctor": ("doctor", "What a run has here, what clean worktrees lack, and the settings that supply it."),
     "take": ("take", "Put a run's verified patches into the working tree."),
     "drop": ("take", "Throw a run's branch away."),
     "report": ("report", "Show the report of a run again."),

@@ -145,7 +145,11 @@ def _check(name: str, table: CheckTable, derive_kind: Callable[[str], Kind], ori
         setup=table.setup,
         env=table.env,
         include=table.include,
+        services_up=table.services.up,
+        services_down=table.services.down,
         exclusive=table.exclusive,
+        isolation=table.isolation,
+        network=table.network,
     )
 
 

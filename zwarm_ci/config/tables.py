@@ -12,12 +12,12 @@ from pydantic import AfterValidator, ConfigDict, Field, Strict
 
 from zwarm_ci import pricing
 from zwarm_ci.scrub import plain
-from zwarm_ci.task import Check, Kind
+from zwarm_ci.task import Check, Isolation, Kind
 
 #: Keys of the contract that a later version brings; `*` stands for a name.
 LATER = frozenset(
     "executor.model executor.sandbox executor.web_search executor.reasoning_effort executor.env executor.gateway "
-    "executor.inherit_user_config checks.*.services checks.*.services.up checks.*.services.down checks.*.isolation checks.*.network checks.*.files "
+    "executor.inherit_user_config checks.*.files "
     "loop.sessions verify.strict budget.usd budget.task_usd budget.day_usd hook orchestrate watchers github weave".split()
 )
 _WEEK = 7 * 24 * 3600.0
@@ -121,6 +121,14 @@ class BudgetSettings(Table):
 
 
 @dataclass(frozen=True)
+class ServicesTable(Table):
+    """What a check needs running beside it: the command that starts it in a worktree, and the one that ends it."""
+
+    up: OptionalText = ""
+    down: OptionalText = ""
+
+
+@dataclass(frozen=True)
 class CheckTable(Table):
     """One `[checks.NAME]`."""
 
@@ -132,7 +140,10 @@ class CheckTable(Table):
     setup: OptionalText = ""
     env: Variables = ()
     include: Paths = ()
+    services: ServicesTable = ServicesTable()
     exclusive: Flag = False
+    isolation: Isolation = "twin"
+    network: Flag = False
 
 
 @dataclass(frozen=True)
@@ -197,7 +208,10 @@ def values(settings: Settings) -> dict[str, Any]:
         table = getattr(settings, name)
         flat |= {f"{name}.{f.name}": getattr(table, f.name) for f in fields(table)}
     for check in settings.checks:
-        flat |= {dotted(("checks", check.name, key)): getattr(check, key) for key in _field_keys(CheckTable)}
+        flat |= {
+            dotted(("checks", check.name, *key.split("."))): getattr(check, key.replace(".", "_"))
+            for key in _field_keys(CheckTable)
+        }
     for model in settings.models:
         given = {key: getattr(model, key) for key in _field_keys(ModelTable)}
         flat |= {dotted(("models", model.name, key)): value for key, value in given.items() if value is not None}

@@ -32,6 +32,7 @@ class Workbench:
         protect: the user's own globs from `verify.protect`.
         shared: folder for answers that the sessions of one run share; None = none.
         cohort: all red ids of the task's check; one run on an old source answers for every task.
+        built_for: the commit that the checkout stands at, to which what is built there belongs; "" = `base`.
     """
 
     private: Path
@@ -43,6 +44,7 @@ class Workbench:
     protect: tuple[str, ...] = ()
     shared: Path | None = None
     cohort: tuple[str, ...] = ()
+    built_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,17 +15,19 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from zwarm_ci import environment
 from zwarm_ci.errors import BlockedError, CommandError, ConfigError, InterruptedRunError
 from zwarm_ci.executors.base import Order, Report
 from zwarm_ci.executors.wire import handed_on, read_order, result_event
-from zwarm_ci.git import PrivateRepository, Worktree, open_repository
+from zwarm_ci.furnish import Furnisher
+from zwarm_ci.git import open_repository
+from zwarm_ci.private import PrivateRepository, Worktree
 from zwarm_ci.proc import STOP, stoppable
 from zwarm_ci.repair import fixers, plausible, regression, warm
 from zwarm_ci.repair.archive import Archive
 from zwarm_ci.repair.lab import Lab, OutOfTimeError, Remedy, Subject
 from zwarm_ci.repair.localize import Spectrum
 from zwarm_ci.scrub import decode, one_line, plain
+from zwarm_ci.surround import EXCLUSIVE
 from zwarm_ci.task import TEST_KINDS
 
 _MARGIN = 0.9  # of the turn's time; the rest is for ending in good order
@@ -111,14 +113,14 @@ def _lab(order: Order, progress: Callable[[str, int], None]) -> Lab:
     check = next((c for c in bench.checks if c.name == order.task.check), bench.checks[0])
     subject = Subject(order.task, check, bench.base, bench.protect, frozenset(order.refused))
     return Lab(
-        PrivateRepository(bench.private, open_repository(bench.top)),
-        environment.discover(bench.top),
+        Furnisher(PrivateRepository(bench.private, open_repository(bench.top)), bench.built_for or bench.base),
         subject,
         order.scratch,
         time.monotonic() + order.timeout * _MARGIN,
         progress,
         archive=Archive(bench.shared) if bench.shared else None,
         cohort=bench.cohort,
+        lock=bench.shared / EXCLUSIVE if bench.shared else None,
     )
 
 

@@ -44,6 +44,7 @@ def read_order(text: str) -> Order:
         tuple(bench["protect"]),
         Path(bench["shared"]) if bench["shared"] else None,
         tuple(bench["cohort"]),
+        bench["built_for"],
     )
     failures = tuple(failure_of(f) for f in data["task"]["failures"])
     paths = {name: Path(data[name]) for name in ("worktree", "folder", "scratch")}

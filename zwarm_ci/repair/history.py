@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from zwarm_ci.git import PrivateRepository
+from zwarm_ci.private import PrivateRepository
 from zwarm_ci.repair.lab import Answer
 
 DEPTH = 40  # first parents looked at; further back a revert says little about today's code

@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from zwarm_ci.git import ZERO, Change, PrivateRepository
+from zwarm_ci.git import ZERO
+from zwarm_ci.private import Change, PrivateRepository
 
 _HEADER = re.compile(rb"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@", re.MULTILINE)
 _ABSENT = "000000"

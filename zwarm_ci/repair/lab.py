@@ -5,25 +5,33 @@ An answer has three values: green, red (the same failures as on the base), or un
 
 from __future__ import annotations
 
+import contextlib
 import re
+import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from zwarm_ci import environment
-from zwarm_ci.checks import run_check, run_setup
+from zwarm_ci import setups
+from zwarm_ci.checks import run_check
+from zwarm_ci.checks.base import Around
+from zwarm_ci.confine import Means
 from zwarm_ci.environment import Environment
-from zwarm_ci.git import PrivateRepository, Worktree
+from zwarm_ci.files import locked
+from zwarm_ci.furnish import Furnisher, Outfit
+from zwarm_ci.private import PrivateRepository, Worktree
 from zwarm_ci.protected import is_notes, is_protected
 from zwarm_ci.repair.archive import Archive
+from zwarm_ci.surround import Surroundings
 from zwarm_ci.task import TEST_KINDS, Check, Failure, Origin, Task
 from zwarm_ci.verdict import CheckResult, Method
 
 _HEARTBEAT = 20.0  # seconds; a running suite says that it runs, so that only our own hang counts as silence
 _HUNG = 20.0  # seconds for ids that hang on the base: nothing says how long they take where they do not
+_BLIND_SECONDS, _BLIND_RUNS = 60.0, 12  # what a search by exit code alone is given: seconds, or that many runs of the check
 _SYMBOLIC = frozenset(
     "AttributeError ImportError IndentationError ModuleNotFoundError NameError SyntaxError TypeError UnboundLocalError".split()
 )
@@ -67,24 +75,45 @@ class Subject:
         return is_protected(path, self.protect) or is_notes(path)
 
 
+def _unconfined() -> Surroundings:
+    return Surroundings(secrets.token_hex(8), Means("none", "a search is no verdict"))
+
+
 @dataclass(slots=True)
 class Lab:
     """Trees tried in one worktree below `scratch`. `tell(text, runs)` is called before every run; `deadline` is monotonic time."""
 
-    repo: PrivateRepository
-    env: Environment
+    furnisher: Furnisher
     subject: Subject
     scratch: Path
     deadline: float
     tell: Callable[[str, int], None]
     runs: int = 0
-    trouble: str = ""
+    outfit: Outfit | None = None
     archive: Archive | None = None
     cohort: tuple[str, ...] = ()
+    lock: Path | None = None
+    surroundings: Surroundings = field(default_factory=_unconfined)
     _worktree: Worktree | None = None
     _standing: str = ""
+    _key: str = ""
     _known: dict[tuple[str, tuple[str, ...]], CheckResult] = field(default_factory=dict)
     _baseline: CheckResult | None = None
+
+    @property
+    def repo(self) -> PrivateRepository:
+        """The run's private repository."""
+        return self.furnisher.repo
+
+    @property
+    def env(self) -> Environment:
+        """The environment mapped onto the scratch worktree, or the checkout's own before there is one."""
+        return self.outfit.env if self.outfit else self.furnisher.env_of(self.subject.check.workdir)
+
+    @property
+    def trouble(self) -> str:
+        """Why the check cannot be believed here; "" = it can."""
+        return self.outfit.trouble if self.outfit else ""
 
     @property
     def base_tree(self) -> str:
@@ -108,14 +137,12 @@ class Lab:
         return seconds
 
     def stand(self, tree: str) -> Worktree:
-        """The scratch worktree with exactly `tree` in it; dependencies linked, `setup` of the base run once."""
+        """The scratch worktree with exactly `tree` in it, furnished for the check."""
         if self._worktree is None:
             self._worktree = self._furnish()
         if self._standing != tree:
             self._standing = ""
-            self._worktree.reset(tree, ignored=not self.subject.check.setup)
-            environment.link_dependencies(self.env, self._worktree.path)
-            environment.copy_included(self.env, self.subject.check, self._worktree.path)
+            self._restand(self._worktree, tree)
             self._standing = tree
         return self._worktree
 
@@ -137,6 +164,7 @@ class Lab:
     def close(self) -> None:
         """Give the scratch worktree back."""
         if self._worktree is not None:
+            self.surroundings.close()
             self.repo.git.run("worktree", "remove", "--force", str(self._worktree.path), check=False)
             self._worktree = None
 
@@ -156,14 +184,40 @@ class Lab:
         self.count(why)
         wanted = min(limit or self.subject.check.timeout, self.subject.check.timeout)
         with _Heartbeat(lambda: self.tell(f"{why}: still running", self.runs)):
-            result = run_check(
-                self.subject.check, folder, env=self.env, scratch=self.scratch, only=only, timeout=min(wanted, left)
-            )
+            result = self._check(folder, only, min(wanted, left))
         self._standing = ""  # what a run leaves behind must not meet the next one
         if result.timed_out and left < wanted:
             raise OutOfTimeError
         self._known[key] = result
         return result
+
+    def _check(self, folder: Path, only: Sequence[str], timeout: float) -> CheckResult:
+        check = self.subject.check
+        if self.trouble:
+            return CheckResult(check.name, check.run, None, trouble=self.trouble)
+        around, trouble = self.surrounded(folder)
+        if trouble:
+            return CheckResult(check.name, check.run, None, trouble=trouble)
+        with self.turn():
+            return run_check(
+                check, folder, env=self.env, scratch=self.scratch, only=only, timeout=timeout, around=around
+            )
+
+    def surrounded(self, folder: Path) -> tuple[Around, str]:
+        """What the check runs with in `folder`: a slot, its services. The network is the machine's: nothing is judged here."""
+        return self.surroundings.around(self.subject.check, folder, self.env, self.scratch)
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """The right to run the check now: an exclusive one waits for those of other sessions and of the verification."""
+        if self.lock is None or not self.subject.check.exclusive:
+            yield
+            return
+        with (
+            _Heartbeat(lambda: self.tell("waiting for another run of an exclusive check", self.runs)),
+            locked(self.lock),
+        ):
+            yield
 
     def shared(self, tree: str, only: Sequence[str] = (), *, why: str, limit: float = 0.0) -> CheckResult:
         """Like `run`, but an answer that another session of the run has, or is about to have, is taken from it."""
@@ -194,6 +248,9 @@ class Lab:
         if self._baseline is None:
             limit = _HUNG if any(_hung(f) for f in self.subject.task.failures) else 0.0
             self._baseline = self.run(self.base_tree, self.targets, why="the failing ids on the base", limit=limit)
+            if self.subject.check.kind == "generic":  # one exit code for everything tells little of what a change did
+                enough = max(_BLIND_SECONDS, _BLIND_RUNS * self._baseline.seconds)
+                self.deadline = min(self.deadline, time.monotonic() + enough)
         return self._baseline
 
     def answer(self, tree: str, *, why: str, again: bool = False) -> Answer:
@@ -227,12 +284,26 @@ class Lab:
 
     def _furnish(self) -> Worktree:
         # The last folder has the repository's own name: flat packages and some tests go by it.
-        path = self.scratch / f"lab-{self.subject.task.id}" / (self.env.top.name or "repository")
+        path = self.scratch / f"lab-{self.subject.task.id}" / self.furnisher.name
         worktree = self.repo.worktree(self.subject.base, path)
-        environment.link_dependencies(self.env, path)
-        environment.copy_included(self.env, self.subject.check, path)
-        self.trouble = run_setup(self.subject.check, path, env=self.env, scratch=self.scratch)
+        self._fit(worktree, self.base_tree)
+        self._standing = self.base_tree
         return worktree
+
+    def _restand(self, worktree: Worktree, tree: str) -> None:
+        """Another tree in the same worktree; what a set-up made stays while what it reads is the same."""
+        check = self.subject.check
+        made_inside = bool(check.setup) and self.env.top == self.furnisher.top
+        kept = made_inside and self._key == setups.key_of(self.repo, check, tree, self.env)
+        worktree.reset(tree, ignored=not kept)
+        if not kept:
+            self._fit(worktree, tree)
+
+    def _fit(self, worktree: Worktree, tree: str) -> None:
+        """Make the worktree ready for the check on `tree`."""
+        check = self.subject.check
+        self.outfit = self.furnisher.furnish((check,), worktree.path, tree, self.scratch)[check.name]
+        self._key = setups.key_of(self.repo, check, tree, self.env) if check.setup else ""
 
 
 def read(result: CheckResult, before: CheckResult, subject: Subject) -> Answer:

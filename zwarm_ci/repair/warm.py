@@ -32,17 +32,22 @@ def events(lab: Lab, mode: str, seconds: float, **more: object) -> Iterator[dict
         "mode": mode, "seconds": seconds, "targets": list(lab.targets), "near": _NEAR,
         "root": str(worktree.path.resolve()), "cwd": str(cwd.resolve()), **_how(check, cwd), **more,
     }  # fmt: skip
+    around, trouble = lab.surrounded(worktree.path)
+    if trouble:
+        return
     lab.count(f"{mode} in one warm process")
     lab.disturbed()
-    ended = proc.run(
-        [lab.env.python, str(_SCRIPT)],
-        cwd=cwd,
-        env=environment.child_environment(
-            lab.env, worktree.path, check, tmp=lab.scratch / "warm", bytecode=lab.scratch.resolve().parent / "bytecode"
-        ),
-        timeout=seconds + _SPARE,
-        stdin=json.dumps(order).encode(),
+    variables = environment.child_environment(
+        lab.env, worktree.path, check, tmp=lab.scratch / "warm", bytecode=lab.scratch.resolve().parent / "bytecode"
     )
+    with lab.turn():
+        ended = proc.run(
+            [lab.env.python, str(_SCRIPT)],
+            cwd=cwd,
+            env={**variables, **around.variables},
+            timeout=seconds + _SPARE,
+            stdin=json.dumps(order).encode(),
+        )
     for line in decode(ended.stdout).splitlines():
         yield json.loads(line)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from zwarm_ci.scrub import redact
 from zwarm_ci.task import Task
+from zwarm_ci.trees import Grounds
 from zwarm_ci.verdict import SCHEMA, CheckResult, GuardFinding
 
 
@@ -27,7 +28,7 @@ class Facts:
     runs: tuple[CheckResult, ...]
     findings: tuple[GuardFinding, ...]
     burn_in: int
-    interpreter: str
+    grounds: Mapping[str, Grounds]
 
 
 def canonical(facts: Facts) -> str:
@@ -43,7 +44,10 @@ def canonical(facts: Facts) -> str:
         "base_tree": facts.base_tree,
         "oracle_tree": facts.oracle,
         "delivered_tree": facts.delivered,
-        "environment": {"interpreter": facts.interpreter, "platform": f"{platform.system()}-{platform.machine()}"},
+        "environment": {
+            "platform": f"{platform.system()}-{platform.machine()}",
+            "interpreter": {name: g.interpreter for name, g in facts.grounds.items()},
+        },
         "commands": {r.name: r.command for r in facts.runs},
         "targets": targets,
         "checks": {
@@ -55,7 +59,10 @@ def canonical(facts: Facts) -> str:
             "tests_from_base": True,
             "delivered_tree_ran": True,
             "canary": {r.name: r.canary for r in facts.runs},
-            "subset_or_full": "full",
+            "subset_or_full": "full" if {r.name for r in facts.runs} == set(facts.grounds) else "subset",
+            "network": {name: g.network for name, g in facts.grounds.items()},
+            "isolation": {name: g.isolation for name, g in facts.grounds.items()},
+            "own_code": {r.name: not r.foreign and not r.shadowed for r in facts.runs},
             "burn_in": facts.burn_in,
         },
     }

@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from zwarm_ci.baseline import Baseline, only
+from zwarm_ci.detect.graph import gate
 from zwarm_ci.protected import is_protected
 from zwarm_ci.task import Check, Task
-from zwarm_ci.trees import Prepared, Trees
+from zwarm_ci.trees import Grounds, Prepared, Trees
 from zwarm_ci.verdict import CheckResult, GuardFinding, Status, Verdict
 from zwarm_ci.verify import guards
 from zwarm_ci.verify.evidence import Facts, canonical
@@ -32,7 +33,10 @@ class Court:
     rules: guards.Rules
     reruns: int
     burn_in: int
-    interpreter: str = ""
+
+    def grounds(self) -> dict[str, Grounds]:
+        """Per check, where and under what its runs take place."""
+        return {c.name: self.trees.grounds(c) for c in self.checks}
 
     def check(self, name: str) -> Check:
         return next(c for c in self.checks if c.name == name)
@@ -64,15 +68,18 @@ def judge(court: Court, task: Task, tree: str) -> Verdict:
         _refuse(findings)
         oracle = repo.overlay(tree, base_tree, lambda p: is_protected(p, court.rules.protect))
         _something_left(oracle, base_tree)
-        findings += _try(court, task, oracle, runs)
+        changed = tuple(c.path for c in patch.changes)
+        findings += _try(court, task, oracle, changed, runs)
         if oracle != tree:
-            findings += _try(court, task, tree, runs)
+            findings += _try(court, task, tree, changed, runs)
+        _own_code(runs, changed)
+        findings += tuple(_in_place(c) for c in court.checks if c.isolation == "inplace") + _unseen(court)
     except Rejected as no:
         seconds = time.monotonic() - started
         return Verdict(no.status, no.reason, findings, tuple(runs), seconds=seconds)
     before = court.baseline.result(task.check)
     facts = Facts(
-        task, court.base, base_tree, oracle, tree, before, tuple(runs), findings, court.burn_in, court.interpreter
+        task, court.base, base_tree, oracle, tree, before, tuple(runs), findings, court.burn_in, court.grounds()
     )
     reason = "green for the stated cause in a clean worktree, tests untouched"
     return Verdict("fixed", reason, findings, tuple(runs), canonical(facts), time.monotonic() - started)
@@ -81,6 +88,32 @@ def judge(court: Court, task: Task, tree: str) -> Verdict:
 def _something_left(oracle: str, base_tree: str) -> None:
     if oracle == base_tree:
         raise Rejected("tampered", "nothing is left of the patch once the tests and settings are the base's")
+
+
+def _in_place(check: Check) -> GuardFinding:
+    detail = (
+        f"{check.name} ran in the CI checkout reset to the patched tree, not in a clean second one; a draft at most"
+    )
+    return GuardFinding("isolation", "review", "", None, detail, 'isolation = "twin"')
+
+
+def _unseen(court: Court) -> tuple[GuardFinding, ...]:
+    """Tests that a clean worktree skips though they run in the checkout: they say nothing of the patch."""
+    names = [test_id for _, test_id in court.baseline.hidden]
+    detail = f"skipped in clean worktrees, though run in the checkout: {_names(names)}"
+    return (GuardFinding("environment", "review", "", None, detail, "see `zwarm-ci doctor`"),) if names else ()
+
+
+def _own_code(runs: Sequence[CheckResult], changed: Sequence[str]) -> None:
+    """What the patch changes and the runs imported must have come from the worktree, not from an installed copy."""
+    for result in runs:
+        for package in result.shadowed:
+            if inner := [p for p in changed if p == package or p.startswith(f"{package}/")]:
+                raise Rejected(
+                    "unverifiable",
+                    f"environment: {result.name} imports an installed copy in place of this tree's {inner[0]} "
+                    "(install the project with `pip install -e .`)",
+                )
 
 
 def _refuse(findings: Sequence[GuardFinding]) -> None:
@@ -93,15 +126,22 @@ def _refuse(findings: Sequence[GuardFinding]) -> None:
         raise Rejected("tampered", f"{first.guard}:{where} {first.detail}{more}; to allow: {first.allow}")
 
 
-def _try(court: Court, task: Task, tree: str, runs: list[CheckResult]) -> tuple[GuardFinding, ...]:
-    """Targets, burn-in and everything else on one tree; what is seen but not refused comes back as findings."""
+def _try(
+    court: Court, task: Task, tree: str, changed: Sequence[str], runs: list[CheckResult]
+) -> tuple[GuardFinding, ...]:
+    """Targets, burn-in and everything that the change can reach, on one tree; what is seen but not refused comes back as findings.
+
+    In a monorepo that is the changed packages and their dependents, where that can be told; all of it runs on the union.
+    """
     trees = court.trees
     found: tuple[GuardFinding, ...] = ()
     with trees.lazily(tree, court.checks, "verify") as prepared:
         own = court.check(task.check)
         if own.is_test:
             _targets(court, own, task, prepared())
-        ordered = [own, *(c for c in court.checks if c.name != own.name)]
+        reached = gate(prepared().path, court.checks, changed) if len(court.checks) > 1 else None
+        others = (c for c in court.checks if c.name != own.name and (reached is None or c.name in reached))
+        ordered = [own, *others]
         for check in ordered:
             result = trees.known(tree, check) or trees.run(check, prepared())
             runs.append(result)

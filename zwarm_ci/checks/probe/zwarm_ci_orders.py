@@ -5,6 +5,7 @@ Runs in the repository's interpreter: Python 3.8 or newer, standard library alon
 
 from __future__ import annotations
 
+import filecmp
 import json
 import os
 import sys
@@ -15,6 +16,7 @@ from typing import Any, Dict, List, Optional, Set, Tuple, Type
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _TEXT = 16 * 1024  # characters of one failure's text
 _FRAMES = 60
+_SOURCES = ("src", "", "lib", "python")  # where a tree keeps its packages
 Data = Dict[str, Any]
 
 
@@ -30,6 +32,8 @@ class Orders:
         self.xml: str = data.get("xml", "")
         self.canary: str = data.get("canary", "")
         self.only: Optional[List[str]] = data.get("only")
+        self.quiet = bool(data.get("quiet"))  # the canary's failure stays out of the exit code
+        self.copies = bool(data.get("copies"))  # what is tested is installed from the tree, as a copy
         self.pid = os.getpid()
 
     @property
@@ -85,6 +89,8 @@ def _add_frame(frames: List[List[Any]], filename: str, line: Optional[int], orde
     path = os.path.realpath(filename)
     if _inside(path, orders.tree) and "site-packages" not in path:
         frames.append([os.path.relpath(path, orders.tree).replace(os.sep, "/"), line or 0])
+    elif orders.copies and _copied_from(path, orders.tree):
+        frames.append([_copied_from(path, orders.tree), line or 0])
 
 
 def _frames_of(traceback: Optional[TracebackType], orders: Orders) -> List[List[Any]]:
@@ -112,17 +118,53 @@ def describe(
     return {"type": kind.__name__, "message": clean(message, 2000), "frames": frames}
 
 
-def foreign_files(orders: Orders) -> List[str]:
-    """Files of the original checkout, not of the tree, that were imported here; packages installed there are not its own."""
-    found: Set[str] = set()
-    for module in list(sys.modules.values()) if orders.top != orders.tree else ():
-        name = getattr(module, "__file__", None)
-        if not isinstance(name, str):
+def strangers(orders: Orders) -> Data:
+    """What was imported here and is not the tree's.
+
+    `foreign`: files of the original checkout, relative to it; packages installed there are not its own. `shadowed`: packages and
+    modules of the tree, relative to it, in whose place an installed one of the same name was imported; where installed copies are
+    what is tested, files of the tree that the imported copy differs from.
+    """
+    foreign: Set[str] = set()
+    shadowed: Set[str] = set()
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if not isinstance(file, str):
             continue
-        path = os.path.realpath(name)
-        if _inside(path, orders.top) and not _inside(path, orders.tree) and "-packages" + os.sep not in path:
-            found.add(os.path.relpath(path, orders.top).replace(os.sep, "/"))
-    return sorted(found)
+        path = os.path.realpath(file)
+        if _inside(path, orders.tree):
+            continue
+        if orders.top != orders.tree and _inside(path, orders.top) and "-packages" + os.sep not in path:
+            foreign.add(os.path.relpath(path, orders.top).replace(os.sep, "/"))
+        elif orders.copies:
+            source = _copied_from(path, orders.tree)
+            if source and not filecmp.cmp(path, os.path.join(orders.tree, source), shallow=False):
+                shadowed.add(source)
+        elif "." not in name and "-packages" + os.sep in path:
+            shadowed.update(_sources(name, orders.tree))
+    return {"foreign": sorted(foreign), "shadowed": sorted(shadowed)}
+
+
+def _copied_from(path: str, tree: str) -> str:
+    """The file of `tree`, relative to it, that an installed file is a copy of; "" = none."""
+    _, installed, name = path.rpartition("-packages" + os.sep)
+    for folder in _SOURCES if installed else ():
+        source = os.path.join(folder, name)
+        if os.path.isfile(os.path.join(tree, source)):
+            return source.replace(os.sep, "/")
+    return ""
+
+
+def _sources(name: str, tree: str) -> List[str]:
+    """Where `tree` has a package or module called `name`, relative to it."""
+    found = []
+    for folder in _SOURCES:
+        path = os.path.join(tree, folder, name)
+        if os.path.isfile(os.path.join(path, "__init__.py")):
+            found.append(os.path.relpath(path, tree).replace(os.sep, "/"))
+        elif os.path.isfile(path + ".py"):
+            found.append(os.path.relpath(path + ".py", tree).replace(os.sep, "/"))
+    return found
 
 
 class Log:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any, Generator, List, Optional, Set
+from typing import Any, Dict, Generator, List, Optional, Set
 
 import pytest
-from zwarm_ci_orders import Log, Orders, clean, describe, foreign_files, step_back, take_orders
+from zwarm_ci_orders import Log, Orders, clean, describe, step_back, strangers, take_orders
 
 Wrapper = Generator[None, Any, None]
 _PYTEST = tuple(int(part) for part in pytest.__version__.split(".")[:2])
@@ -41,13 +41,14 @@ class Canary(pytest.Item):
 class Probe:
     """The hooks. In an xdist worker it only attaches data to reports; the controller writes them."""
 
-    def __init__(self, orders: Orders) -> None:
-        self.orders, self.worker = orders, orders.worker
+    def __init__(self, orders: Orders, root: str) -> None:
+        self.orders, self.worker, self.root = orders, orders.worker, os.path.realpath(root)
         self.log = LOG
         self.wanted: Optional[Set[str]] = None if orders.only is None else set(orders.only)
         self.files: Optional[Set[str]] = None if orders.only is None else {i.split("::")[0] for i in orders.only}
-        self.foreign: Set[str] = set()
+        self.strangers: Dict[str, Set[str]] = {"foreign": set(), "shadowed": set()}
         self.failed_reports = 0
+        self.report = ""  # where the JUnit report goes, whatever folder the tests change to
 
     # -- collection
 
@@ -89,7 +90,7 @@ class Probe:
             return None
         if any("::" in arg or not os.path.isdir(arg) for arg in config.args):
             return None
-        name = os.path.relpath(path, _root(config)).replace(os.sep, "/")
+        name = self.from_top(os.path.relpath(path, _root(config)))
         return None if any(name == f or name.startswith(f + "/") for f in self.files) else True
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
@@ -104,10 +105,21 @@ class Probe:
         self.log("collected", ids=[clean(item.nodeid, 4000) for item in items])
         if self.orders.canary:
             items.append(Canary.from_parent(session, name="must_fail", nodeid=self.orders.canary_id))
+            if self.orders.quiet and not self.worker:
+                config.pluginmanager.register(Quiet(self, session), "zwarm-ci-quiet")
+
+    def from_top(self, nodeid: str) -> str:
+        """A node id, which counts from pytest's root, with its path from the tree's top, as the caller has it."""
+        path, colons, rest = nodeid.partition("::")
+        full = os.path.normpath(os.path.join(self.root, path))
+        if not (full + os.sep).startswith(self.orders.tree.rstrip(os.sep) + os.sep):
+            return nodeid
+        return os.path.relpath(full, self.orders.tree).replace(os.sep, "/") + colons + rest
 
     def is_wanted(self, nodeid: str) -> bool:
         """Asked for itself, or inside a file, folder or class that was."""
         wanted = self.wanted or set()
+        nodeid = self.from_top(nodeid)
         if nodeid in wanted:
             return True
         parts = nodeid.split("::")
@@ -168,7 +180,8 @@ class Probe:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
-        self.foreign.update(json.loads(getattr(node, "workeroutput", {}).get("zwarm_ci", "[]")))
+        for kind, names in json.loads(getattr(node, "workeroutput", {}).get("zwarm_ci", "{}")).items():
+            self.strangers[kind].update(names)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: object, ids: List[str]) -> None:
@@ -178,18 +191,32 @@ class Probe:
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: Any, exitstatus: int) -> Wrapper:
-        foreign = foreign_files(self.orders)
+        met = strangers(self.orders)
         if self.worker:
-            session.config.workeroutput["zwarm_ci"] = json.dumps(foreign)
+            session.config.workeroutput["zwarm_ci"] = json.dumps(met)
         yield
         self.log(
             "finish",
             exit=int(getattr(session, "exitstatus", exitstatus)),
-            foreign=sorted(self.foreign.union(foreign)),
+            **{kind: sorted(self.strangers[kind].union(met[kind])) for kind in met},
             failed=int(session.testsfailed),
             failed_reports=self.failed_reports,
-            xml=str(getattr(session.config.option, "xmlpath", None) or ""),
+            xml=self.report,
         )
+
+
+class Quiet:
+    """Keeps the canary out of the exit code where more commands follow this one, which a red one would end."""
+
+    def __init__(self, probe: Probe, session: Any) -> None:
+        self.probe, self.session = probe, session
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.failed and report.nodeid == self.probe.orders.canary_id:
+            self.probe.failed_reports -= 1
+            self.session.testsfailed -= 1
+            self.session.testscollected -= 1
 
 
 class NewProbe(Probe):
@@ -229,7 +256,13 @@ def pytest_configure(config: Any) -> None:
     option = config.option
     option.maxfail = 0
     option.continue_on_collection_errors = True
-    if not ORDERS.worker and hasattr(option, "xmlpath") and not option.xmlpath:
-        option.xmlpath = ORDERS.xml
-    config.pluginmanager.register((NewProbe if _PYTEST >= (7, 0) else OldProbe)(ORDERS), "zwarm-ci-probe")
+    xmlpath = getattr(option, "xmlpath", None)
+    if not ORDERS.worker and hasattr(option, "xmlpath") and not xmlpath:
+        # A report each, where a command starts pytest several times.
+        xmlpath = option.xmlpath = (
+            ORDERS.xml if not os.path.exists(ORDERS.xml) else "%s.%d.xml" % (ORDERS.xml, os.getpid())
+        )
+    probe = (NewProbe if _PYTEST >= (7, 0) else OldProbe)(ORDERS, _root(config))
+    probe.report = os.path.abspath(os.path.expanduser(xmlpath)) if xmlpath else ""
+    config.pluginmanager.register(probe, "zwarm-ci-probe")
     LOG("configured", pytest=pytest.__version__, python=sys.version.split()[0], junit=hasattr(option, "xmlpath"))

@@ -12,7 +12,7 @@ import traceback
 import unittest
 from typing import Any, Iterator, List
 
-from zwarm_ci_orders import Log, Orders, clean, describe, foreign_files, step_back, take_orders
+from zwarm_ci_orders import Log, Orders, clean, describe, step_back, strangers, take_orders
 
 _UNLOADABLE = "unittest.loader._FailedTest."
 _HOLDERS = ("setUpClass (", "tearDownClass (", "setUpModule (", "tearDownModule (")
@@ -133,7 +133,7 @@ class Runner:
         self.log(
             "finish",
             exit=1 if result.red else 0,
-            foreign=foreign_files(self.orders),
+            **strangers(self.orders),
             failed=result.red,
             failed_reports=result.red,
             xml="",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from zwarm_ci.git import Change, PrivateRepository
+from zwarm_ci.private import Change, PrivateRepository
 from zwarm_ci.scrub import decode
 from zwarm_ci.verdict import GuardFinding
 

@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from zwarm_ci.git import Change
+from zwarm_ci.private import Change
 from zwarm_ci.scrub import decode
 from zwarm_ci.verdict import GuardFinding
 from zwarm_ci.verify.guards.base import Patch
