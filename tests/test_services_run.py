@@ -225,7 +225,7 @@ def _lowered() -> Iterator[None]:
 @pytest.mark.usefixtures("_lowered")
 @pytest.mark.parametrize("up", ["python silent.py", "python server.py {port}"])
 def test_a_stop_leaves_nothing(make: Callable[..., Services], up: str, tmp_path: Path) -> None:
-    services = make(up, down="true")
+    services = make(up, down="python -c \"open('ended', 'w')\"")
     if "silent" in up:
         log = tmp_path / "logs" / "services.log"
 
@@ -243,7 +243,8 @@ def test_a_stop_leaves_nothing(make: Callable[..., Services], up: str, tmp_path:
     else:
         assert services.up() == ""
         STOP.set(signal.SIGTERM)
-        assert "the run was stopped" in services.down()
+        assert services.down() == ""
+        assert list(tmp_path.rglob("ended")), "services.down runs although the run is stopped"
 
 
 # -- redis itself, which forgets its environment

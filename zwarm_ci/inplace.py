@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from zwarm_ci.private import PrivateRepository, Worktree
+from zwarm_ci.proc import finishing
 
 REFUSED = (
     'environment: isolation = "inplace" runs in the disposable checkout of CI alone, since it overwrites files '
@@ -34,5 +35,6 @@ class InPlace:
         return self._worktree
 
     def restore(self) -> None:
-        """The files as they were."""
-        self._worktree.reset(self._before, ignored=False)
+        """The files as they were, also where the run was stopped."""
+        with finishing():
+            self._worktree.reset(self._before, ignored=False)

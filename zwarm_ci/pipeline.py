@@ -118,6 +118,7 @@ def _story(request: Request, watch: Watch, site: places.Site, settings: config.S
         facts.stopped = next(
             (o.reason for o in outcomes if o.status == "over_budget" and not o.reason.startswith("--max-tasks")), ""
         )
+        facts.notes += tuple(dict.fromkeys(surroundings.notes))
         if union.steps:
             site.private.deliver(head, f"refs/heads/{branch}")
             facts.branch, facts.head = branch, head

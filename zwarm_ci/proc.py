@@ -31,7 +31,7 @@ from zwarm_ci.stop import STOP, Stop, stoppable
 from zwarm_ci.streams import MIB, Capped, LineSink
 
 __all__ = [
-    "STOP", "TAG", "Exit", "Kept", "Stop", "end_tagged", "fresh_tag", "keep", "leaving", "run", "run_lines", "run_logged", "stoppable",
+    "STOP", "TAG", "Exit", "Kept", "Stop", "end_tagged", "finishing", "fresh_tag", "keep", "leaving", "run", "run_lines", "run_logged", "stoppable",
     "tagged",
 ]  # fmt: skip
 
@@ -39,6 +39,7 @@ _CHUNK = 256 * 1024
 _DRAIN = 2.0  # seconds that a pipe may stay open after its process ended; a grandchild may hold it for ever
 _run_tag = f"{os.environ.get(TAG, 'zw')}.{os.getpid()}-{secrets.token_hex(4)}"
 _numbers = itertools.count(1)
+_here = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,9 @@ def _drive(
     silence: float | None = None,
     lifeline: bool = False,
 ) -> _Ended:
-    STOP.check()
+    heeds = not getattr(_here, "finishing", False)
+    if heeds:
+        STOP.check()
     tag = fresh_tag()
     started = time.monotonic()
     err_to = subprocess.STDOUT if on_err is None else subprocess.PIPE
@@ -177,7 +180,7 @@ def _drive(
     feeder.start()
     result = _Ended()
     try:
-        _pump(child, exit_reader, on_out, on_err, started, timeout, silence, result)
+        _pump(child, exit_reader, on_out, on_err, started, timeout, silence, result, heeds=heeds)
         result.code = None if result.timed_out or result.silent else child.returncode
     finally:
         # Whatever ended the wait, nothing that carries our tag outlives it. Git leaves nothing behind, so the scan is skipped for it.
@@ -190,8 +193,19 @@ def _drive(
                     stream.close()
         os.close(exit_reader)
         result.seconds = time.monotonic() - started
-    STOP.check()
+    if heeds:
+        STOP.check()
     return result
+
+
+@contextlib.contextmanager
+def finishing() -> Iterator[None]:
+    """While inside, this thread's commands run to their end although the run is stopped: they put back what was begun."""
+    _here.finishing = True
+    try:
+        yield
+    finally:
+        _here.finishing = False
 
 
 def fresh_tag() -> str:
@@ -253,6 +267,8 @@ def _pump(
     timeout: float | None,
     silence: float | None,
     result: _Ended,
+    *,
+    heeds: bool,
 ) -> None:
     """Move bytes until both pipes are closed and the child has ended, or a limit or a stop says otherwise."""
     with selectors.DefaultSelector() as selector:
@@ -262,7 +278,8 @@ def _pump(
                 selector.register(stream.fileno(), selectors.EVENT_READ, sink)
                 pipes += 1
         selector.register(exit_reader, selectors.EVENT_READ, "exit")
-        selector.register(STOP.reader, selectors.EVENT_READ, "stop")
+        if heeds:
+            selector.register(STOP.reader, selectors.EVENT_READ, "stop")
         heard = started
         drain_until = float("inf")
         exited = False

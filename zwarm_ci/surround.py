@@ -49,6 +49,7 @@ class Surroundings:
         self._places: dict[Path, _Place] = {}
         self._allowed: dict[str, str] = {}
         self._lock = threading.Lock()
+        self.notes: list[str] = []
 
     def offline(self, check: Check) -> bool:
         """Whether the check runs without the network."""
@@ -123,7 +124,8 @@ class Surroundings:
         if own is None:
             return
         for services in own.services.values():
-            services.down()
+            if said := services.down():
+                self.notes.append(said)
         for room in own.rooms.values():
             room.close()
         self._slots.give_back(own.slot)

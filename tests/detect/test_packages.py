@@ -147,3 +147,28 @@ def test_django_is_run_by_its_own_command_where_pytest_has_no_plugin_for_it(tmp_
     plant(sites, {"sites/pytest_django-4.dist-info/METADATA": ""})
     env = _env(tree, interpreter=_interpreter(sites / "sites"))
     assert [c.run for c in detect(tree, lambda _: env)[0]] == ["python -m pytest"]
+
+
+@pytest.mark.parametrize(
+    ("files", "run"),
+    [
+        ({"runtests.py": "import django\n", "x/tests/a.py": ""}, ("junit", "python runtests.py")),
+        (
+            {"run_tests.py": "import pytest, sys\nsys.exit(pytest.main())\n", "test_a.py": "import unittest\n"},
+            ("pytest", "python run_tests.py"),
+        ),
+        ({"runtests.py": "print('something else')\n", "test_a.py": ""}, ("pytest", "python -m pytest")),
+        (
+            {"runtests.py": "import unittest\n", "pytest.ini": "[pytest]\n", "test_a.py": ""},
+            ("pytest", "python -m pytest"),
+        ),
+    ],
+)
+def test_a_program_of_the_repositorys_own(tmp_path: Path, files: dict[str, str], run: tuple[str, str]) -> None:
+    (check,) = _checks(plant(tmp_path, files)).values()
+    assert (check.kind, check.run) == run
+
+
+def test_unittest_is_no_way_to_run_what_is_written_for_pytest(tmp_path: Path) -> None:
+    tree = plant(tmp_path, {"test_a.py": "import unittest\n", "test_b.py": "import pytest\n"})
+    assert detect(tree, lambda _: _env(tree, modules=()))[0] == ()

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from zwarm_ci.checks import bazel, django, javascript, node, pytest
+from zwarm_ci.checks import bazel, javascript, node, pytest, runners
 from zwarm_ci.checks.base import PROBE, Job, Parsed, disagreement, numbered
 from zwarm_ci.checks.frames import frames_in
 from zwarm_ci.checks.junit_xml import MAX_XML, Case, UnreadableXmlError, read_cases
@@ -34,8 +34,8 @@ def prepare(job: Job) -> Job:
     if is_unittest(job.argv):
         runner = str(PROBE / "zwarm_ci_unittest.py")
         return pytest.orders(replace(job, argv=(job.argv[0], runner, *job.argv[3:])))
-    if django.is_ours(job.argv):
-        return pytest.orders(django.watched(job))
+    if runners.is_ours(job.argv):
+        return pytest.orders(runners.watched(job))
     if bazel.is_ours(job.argv):
         return bazel.prepare(job)
     report = str(job.folder / "junit.xml")
@@ -59,7 +59,7 @@ def is_unittest(argv: Sequence[str]) -> bool:
 def read(job: Job, ended: Exit) -> Parsed:
     """The result of a run."""
     if "ZWARM_CI_PROBE" in job.env:
-        return pytest.read_without_junit(job, ended)
+        return pytest.read_without_junit(job, runners.ended(job, ended))
     if bazel.is_ours(job.argv):
         return bazel.read(job, ended)
     report = job.folder / "junit.xml"

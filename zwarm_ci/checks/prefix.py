@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from zwarm_ci.checks import django
+from zwarm_ci.checks import runners
 from zwarm_ci.checks.base import Job, Parsed
 from zwarm_ci.task import Kind
 
@@ -24,7 +24,7 @@ def prefixed(parsed: Parsed, job: Job) -> Parsed:
 
 def stripped(only: Sequence[str], job: Job) -> tuple[str, ...]:
     """The ids `only` as the check's own tool knows them: unittest has names of its own, the others are told paths from the top."""
-    dotted = tuple(job.argv[1:3]) == ("-m", "unittest") or django.is_ours(job.argv)
+    dotted = tuple(job.argv[1:3]) == ("-m", "unittest") or runners.is_ours(job.argv)
     folder = _folder(job) if dotted else ""
     return tuple(i.removeprefix(folder + "/") if folder and not _of_the_run(i) else i for i in only)
 

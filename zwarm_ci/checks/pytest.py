@@ -8,7 +8,7 @@ import shlex
 from dataclasses import replace
 from pathlib import Path
 
-from zwarm_ci.checks import several, tox
+from zwarm_ci.checks import runners, several, tox
 from zwarm_ci.checks.base import PROBE, Job, Parsed
 from zwarm_ci.checks.events import fold
 from zwarm_ci.checks.junit_xml import MAX_XML
@@ -39,10 +39,9 @@ def prepare(job: Job) -> Job:
 def orders(job: Job) -> Job:
     """Write the probe's orders and put its folder on PYTHONPATH; what it restores is what the tests see."""
     asked = None if not job.only or any(i.endswith(OF_THE_RUN) for i in job.only) else list(job.only)
-    other = tox.is_session(job)
     data = {
-        "quiet": other,
-        "copies": other,
+        "quiet": _goes_on(job),
+        "copies": tox.is_session(job),
         "out": str(job.folder / _EVENTS),
         "xml": str(job.folder / _XML),
         "tree": str(job.tree),
@@ -55,6 +54,11 @@ def orders(job: Job) -> Job:
     file.write_text(json.dumps(data), encoding="utf-8")
     path = [str(PROBE), *filter(None, [job.env.get("PYTHONPATH")])]
     return job.with_env(ZWARM_CI_PROBE=str(file), PYTHONPATH=os.pathsep.join(path))
+
+
+def _goes_on(job: Job) -> bool:
+    """Whether more may follow in the same command, which the canary must not keep from being run."""
+    return tox.is_session(job) or runners.is_script(job)
 
 
 def canary_name(job: Job) -> str:
@@ -73,7 +77,7 @@ def witnesses(job: Job, ended: Exit, events: bytes) -> Witnesses:
     python = job.check.run.split()[0] if tox.is_session(job) else job.argv[0]
     return Witnesses(
         events, junit, job.output(ended), ended.code, ended.timed_out, ended.seconds, canary, job.only, python,
-        quiet=tox.is_session(job),
+        quiet=_goes_on(job),
     )  # fmt: skip
 
 
@@ -98,7 +102,7 @@ def read_without_junit(job: Job, ended: Exit) -> Parsed:
 def read(job: Job, ended: Exit) -> Parsed:
     """The result of a run."""
     whole = witnesses(job, ended, _events(job))
-    if not whole.quiet:
+    if not tox.is_session(job):
         return parse(whole, check=job.check, cwd=job.cwd, tree=job.tree)
     events = several.split(whole.events)
     reports = [_report_of(job, part) for part in events]

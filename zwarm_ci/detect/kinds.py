@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 from pathlib import Path
 
-from zwarm_ci.checks import argv_of, django, tox
+from zwarm_ci.checks import argv_of, runners, tox
 from zwarm_ci.errors import ConfigError
 from zwarm_ci.task import Kind
 
@@ -57,7 +57,7 @@ def derive_kind(command: str) -> Kind:
     words = _without_launcher(argv)
     if "{junit}" in command:
         return "junit"
-    if django.is_ours(words):
+    if runners.is_ours(words):
         return "junit"
     if tox.tool_of(argv):
         asked = [word for option, word in pairwise(argv) if option in _SESSION_OPTIONS]

@@ -17,6 +17,9 @@ from zwarm_ci.detect.base import EnvOf, Tree, table
 _MATERIAL = frozenset(
     "tests test testing testdata test_data fixtures data docs doc examples example samples templates benchmarks".split()
 )
+#: A repository's own program that runs its tests.
+SCRIPTS = ("runtests.py", "run_tests.py", "runtest.py")
+_PYTEST = re.compile(r"^\s*(import|from) pytest\b", re.MULTILINE)
 _UNITTEST = re.compile(r"^\s*(import|from) unittest\b|^\s*from django\.test\b", re.MULTILINE)
 
 
@@ -48,8 +51,9 @@ class Package:
 
     @property
     def uses_unittest(self) -> bool:
-        """Whether some test file uses unittest."""
-        return any(_UNITTEST.search(p.read_text(encoding="utf-8", errors="replace")) for p in self.files)
+        """Whether its tests are unittest's: some file uses that, and none pytest."""
+        texts = [p.read_text(encoding="utf-8", errors="replace") for p in self.files]
+        return any(map(_UNITTEST.search, texts)) and not any(map(_PYTEST.search, texts))
 
 
 def find(tree: Tree, env_of: EnvOf) -> list[Package]:
@@ -60,7 +64,7 @@ def find(tree: Tree, env_of: EnvOf) -> list[Package]:
     inner = [f for f in by_folder if not (where and _covered(tree, f) and _same_python(env_of, f))]
     files = [*at_top, *(p for f, of in by_folder.items() if f not in inner for p in of)]
     found = []
-    if files or (where and not inner):
+    if files or ((where or tree.has(*SCRIPTS)) and not inner):
         found.append(Package(".", _arguments(tree, files, inner), tuple(files), tree.top))
     for folder in inner:
         below = [f.removeprefix(f"{folder}/") for f in inner if f.startswith(f"{folder}/")]

@@ -7,7 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
-from zwarm_ci.detect import django, interpreters, managers, packages, requirements, sessions
+from zwarm_ci.detect import interpreters, managers, packages, programs, requirements, sessions
 from zwarm_ci.detect.base import EnvOf, Found, Tree
 from zwarm_ci.detect.packages import Package
 from zwarm_ci.environment import Environment
@@ -16,18 +16,8 @@ from zwarm_ci.task import Check
 
 def tests(tree: Tree, env_of: EnvOf) -> Found:
     """The tests of each package, by pytest where its environment has it, by tox or nox where that makes one, else by unittest."""
-    script = _script(tree)
-    if script and env_of(".").python:
-        yield Check("tests", f"python {script}", "generic", why=f"of {script}"), f"of {script}"
     for package in packages.find(tree, env_of):
-        if not (script and package.folder == "."):
-            yield from _of_package(tree, package, env_of(package.folder))
-
-
-def _script(tree: Tree) -> str:
-    """The repository's own script that runs its tests, where no settings of pytest or tox say how they are run; "" = none."""
-    script = tree.has("runtests.py", "run_tests.py")
-    return "" if requirements.pytest_settings(tree)[0] or sessions.has_settings(tree) else script
+        yield from _of_package(tree, package, env_of(package.folder))
 
 
 def _of_package(tree: Tree, package: Package, env: Environment) -> Found:
@@ -36,8 +26,8 @@ def _of_package(tree: Tree, package: Package, env: Environment) -> Found:
     if said := interpreters.excluded(here, env):
         yield None, said
     by_sessions = [] if _serves(here, env) else list(sessions.find(here, package, env))
-    if django.is_run_by_manage(here, env, package):
-        yield django.check(package), "of manage.py"
+    if program := programs.of(here, env, package):
+        yield program, program.why
     elif any(check for check, _ in by_sessions):
         yield from by_sessions
     elif "pytest" in env.modules:

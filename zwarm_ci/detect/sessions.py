@@ -85,11 +85,12 @@ def find(tree: Tree, package: Package, env: Environment) -> Found:
     yield Check(
         name, run, "pytest" if is_pytest else "generic", package.folder, _SECONDS, exclusive=True, network=True, why=why
     ), why  # fmt: skip
-    others = [s.name for s in usable if s.tool == chosen.tool and s.name != chosen.name]
+    others = [s for s in usable if s.tool == chosen.tool and s.name != chosen.name]
     if others:
+        names = ", ".join(s.name for s in others[:8])
         yield (
             None,
-            f'{chosen.tool} has {", ".join(others[:8])} too (each can be a check: run = "{shlex.join((*start, "…"))}")',
+            f'{chosen.tool} has {names} too (each can be a check: run = "{shlex.join((*start, *others[0].asked))}")',
         )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from zwarm_ci import proc
 from zwarm_ci.checks import argv_of
 from zwarm_ci.checks.base import NOTHING_AROUND, Around, last_words
-from zwarm_ci.errors import BlockedError, InterruptedRunError
+from zwarm_ci.errors import BlockedError
 from zwarm_ci.keep import Kept
 from zwarm_ci.scrub import decode, one_line
 from zwarm_ci.services.ports import accepts, engine_runs, listening
@@ -145,11 +145,10 @@ class Services:
     def _run_down(self) -> str:
         argv, env = self._command(self._check.services_down)
         try:
-            ended = proc.run(argv, cwd=self._folder, env=env, timeout=_DOWN_SECONDS)
+            with proc.finishing():
+                ended = proc.run(argv, cwd=self._folder, env=env, timeout=_DOWN_SECONDS)
         except BlockedError as error:
             return f"services.down `{self._check.services_down}` cannot be started: {error.line}"
-        except InterruptedRunError:  # whoever stops us goes on to end the rest
-            return f"services.down `{self._check.services_down}` was not run to its end: the run was stopped (run it by hand)"
         with self._log.open("ab") as file:
             file.write(ended.stdout + ended.stderr)
         if ended.ok:

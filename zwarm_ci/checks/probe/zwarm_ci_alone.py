@@ -14,7 +14,7 @@ def main(lock: str, *command: str) -> None:
     """Wait for the lock, then run `command` in this process's place. The lock goes with its last holder."""
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    os.set_inheritable(descriptor, True)
+    os.set_inheritable(descriptor, True)  # noqa: FBT003 -- takes no keyword
     try:
         os.execvp(command[0], command)
     except OSError as error:
