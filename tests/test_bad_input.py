@@ -135,7 +135,9 @@ def test_detached_head_shallow_clone_linked_worktree_and_submodules_work(tmp_pat
         before = belongings(where.path)
         said = zwarm("fix-tests", "--json", "--allow-revert", "--branch", f"zw-{name}", cwd=where.path)
         assert said.json["status"] in {"fixed", "not_fixed"}, said
-        lacks = "the checkout lacks these submodules, and so do clean worktrees: vendor/sub (git submodule update --init)"
+        lacks = (
+            "the checkout lacks these submodules, and so do clean worktrees: vendor/sub (git submodule update --init)"
+        )
         assert lacks in said.json["notes"]
         assert belongings(where.path, but=(f"zw-{name}",)) == before
         if name == "linked":

@@ -117,7 +117,12 @@ def test_every_key_arrives_where_it_belongs() -> None:
 @pytest.mark.parametrize("key", config.known_keys())
 def test_every_known_key_is_accepted_and_listed(key: str) -> None:
     name = key.replace("checks.*", "checks.tests").replace("models.*", "models.haiku")
-    texts = {"kind": "go", "isolation": "inplace", "state_dir": "s", "adapter": "claude" if "models" in key else "embedded"}
+    texts = {
+        "kind": "go",
+        "isolation": "inplace",
+        "state_dir": "s",
+        "adapter": "claude" if "models" in key else "embedded",
+    }
     last = key.rsplit(".", 1)[-1]
     lists = {"ladder": ["embedded"], "env": ["A"], "include": ["a"], "protect": ["a"], "aliases": ["a"]}
     flags = {"exclusive", "allow_test_edits", "network"}

@@ -28,7 +28,10 @@ BAD = {
     "later version: money": (b"budget.usd = 3", "budget.usd has no effect in this version"),
     "later version: model": (b'executor.model = "x"', "executor.model has no effect in this version"),
     "later version: files": (b'[checks.t]\nrun = "x"\nfiles = ["y"]', "checks.t.files has no effect in this version"),
-    "services of no kind": (b'[checks.t]\nrun = "x"\nservices.start = "y"', "the nearest known key is checks.t.services."),
+    "services of no kind": (
+        b'[checks.t]\nrun = "x"\nservices.start = "y"',
+        "the nearest known key is checks.t.services.",
+    ),
     "isolation of no kind": (b'[checks.t]\nrun = "x"\nisolation = "none"', "checks.t.isolation"),
     "later version: hook": (b"hook.seconds = 1", "hook has no effect in this version"),
     "later version: strict": (b"verify.strict = true", "verify.strict has no effect in this version"),

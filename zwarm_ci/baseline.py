@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
+from zwarm_ci import submodules
 from zwarm_ci.calibrate import Case, Lack, healed, lacks
 from zwarm_ci.git import Repository
 from zwarm_ci.task import Check, Failure
@@ -85,14 +86,15 @@ def establish(
         if check.is_test and result.failed and not result.trouble:
             tell(f"{check.name}: {len(result.failed)} red, running them again")
             result, flaky = _chance(trees, check, twin, result, reruns)
-        there = _skipped_here_alone(trees, check, result) if same_as_tree else {}
+        there, blind = _skipped_here_alone(trees, check, result) if same_as_tree else ({}, "")
         red = tuple(i for i in result.failed if (check.name, i) not in flaky)
         result, note = _with_network(trees, check, twin, result, (*red, *there))
         red = tuple(i for i in (*red, *there) if result.state(i) in {"failed", "skipped"})
         found: dict[str, Lack] = {}
-        if result.trouble.startswith("environment") or (check.is_test and red and not result.trouble):
+        if result.trouble.startswith("environment") or (red and not result.trouble):
             tell(f"{check.name}: is it the environment?")
-            case = Case(trees, check, base, user, result, red, _alone(trees, check, twin, red), twin.path)
+            asked = _alone(trees, check, twin, red) if check.is_test else ()
+            case = Case(trees, check, base, user, result, red, asked, twin.path)
             found = lacks(case, in_place=same_as_tree)
         why = {(check.name, i): lack.why for i, lack in found.items()}
         hidden = {key: said for key, said in why.items() if there.get(key[1]) == "passed"}
@@ -102,10 +104,13 @@ def establish(
             {**sorted_out.flaky, **flaky},
             {**sorted_out.environment, **{k: said for k, said in why.items() if k not in hidden}},
             {**sorted_out.hidden, **hidden},
-            (*sorted_out.notes, *filter(None, (note, _said(check, hidden)))),
+            (*sorted_out.notes, *filter(None, (note, blind, _said(check, hidden)))),
             tuple(dict.fromkeys((*sorted_out.proposals, *offered))),
         )
     trees.discard(twin)
+    if edited := ", ".join(submodules.edited(user)):
+        note = f"uncommitted work in submodules is no part of what was checked: {edited}"
+        sorted_out = replace(sorted_out, notes=(*sorted_out.notes, note))
     if missing := ", ".join(trees.furnisher.missing_submodules):
         note = (
             f"the checkout lacks these submodules, and so do clean worktrees: {missing} (git submodule update --init)"
@@ -114,14 +119,18 @@ def establish(
     return sorted_out
 
 
-def _skipped_here_alone(trees: Trees, check: Check, result: CheckResult) -> dict[str, str]:
-    """Ids that are skipped in a clean worktree and run in place: `passed` or `failed` there."""
+def _skipped_here_alone(trees: Trees, check: Check, result: CheckResult) -> tuple[dict[str, str], str]:
+    """Ids that are skipped in a clean worktree and run in place: `passed` or `failed` there; a note where that cannot be told."""
     if not check.is_test or result.trouble or not result.skipped:
-        return {}
+        return {}, ""
     there = trees.in_place(check, only=result.skipped, variables={})
     if there is None or there.trouble:
-        return {}
-    return {i: state for i in result.skipped if (state := there.state(i)) in {"passed", "failed"}}
+        why = there.trouble if there else "it cannot be run there without writing into it"
+        return (
+            {},
+            f"{check.name}: {len(result.skipped)} skipped; whether they run in the checkout cannot be told ({why})",
+        )
+    return {i: state for i in result.skipped if (state := there.state(i)) in {"passed", "failed"}}, ""
 
 
 def _said(check: Check, hidden: Mapping[tuple[str, str], str]) -> str:
@@ -139,10 +148,10 @@ def _with_network(
     if not trees.surroundings.offline(check) or not (wrong or result.trouble.startswith("environment")):
         return result, ""
     trees.surroundings.allow_network(check, "the base is red without it")
-    if healed(trees.run_in(check, twin, only=only(wrong)), wrong, result):
+    if healed(trees.anew(check, twin.tree, only=only(wrong)), wrong, result):
         config = f"network = true under [checks.{check.name}]"
         note = f"{check.name}: ran with the network on, as it is red without ({config} saves the second run)"
-        return trees.run(check, twin, again=True), note
+        return trees.anew(check, twin.tree), note
     trees.surroundings.deny_network(check)
     return result, ""
 
@@ -196,7 +205,7 @@ def _chance(
     hiding = {f.id for f in first.failures if f.message == "timed out" or f.id.endswith("::startup")}
     if not any((check.name, i) in flaky for i in hiding):
         return first, flaky
-    whole = trees.run(check, twin, again=True)
+    whole = trees.anew(check, twin.tree)
     if whole.timed_out or any(i.endswith("::startup") for i in whole.failed):
         return first, {key: n for key, n in flaky.items() if key[1] not in hiding}
     new = tuple(i for i in whole.failed if i not in first.failed)
@@ -224,18 +233,19 @@ def _alone(trees: Trees, check: Check, twin: Prepared, red: Sequence[str]) -> tu
 def _rerun(
     trees: Trees, check: Check, twin: Prepared, red: Sequence[str], reruns: int
 ) -> dict[tuple[str, str], tuple[int, int]]:
-    """Which of `red` also pass: (passes, runs).
+    """Which of `red` also pass in clean worktrees of the same commit: (passes, runs).
 
-    An id that passes alone but is red again in a whole run is not flaky but depends on its neighbours: a fault of the code.
+    One that is red in each and green only after an earlier run left something behind is no matter of chance. One that passes
+    alone but is red again in a whole run depends on its neighbours: a fault of the code.
     """
     passes = dict.fromkeys(red, 0)
     for _ in range(reruns):
-        again = trees.run(check, twin, only=only(red), again=True)
+        again = trees.anew(check, twin.tree, only=only(red))
         for test_id in red:
             passes[test_id] += again.state(test_id) == "passed"
     runs = reruns
     if any(n == reruns for n in passes.values()) and reruns:
-        whole = trees.run(check, twin, again=True)
+        whole = trees.anew(check, twin.tree)
         runs += 1
         for test_id, n in passes.items():
             if n == reruns:

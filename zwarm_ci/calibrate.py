@@ -7,6 +7,8 @@ with an error that says so: the environment lacks it everywhere. Anything else i
 
 from __future__ import annotations
 
+import glob
+import json
 import os
 import re
 import shutil
@@ -69,10 +71,12 @@ def lacks(case: Case, *, in_place: bool) -> dict[str, Lack]:
     found: dict[str, Lack] = {}
     if in_place:
         found = _compared(case)
-    left = [f for f in case.result.failures if f.id in case.red and f.id not in found]
+    left = [f for f in case.result.failures if f.id in case.red and f.id not in found and case.check.is_test]
     for test_id, thing in diagnose.explain(left, case.tree, here=_here(case)).items():
         found[test_id] = Lack(f"environment: {thing.why}", thing.config)
-    if found and not case.result.passed:  # nothing passes at all: what some say is why none does
+    if (
+        len(found) > 2 and 2 * len(found) > len(case.red) and not case.result.passed
+    ):  # nothing passes: what most say is why
         first = next(iter(found.values()))
         found = {i: found.get(i, first) for i in case.red or found}
     return found
@@ -100,7 +104,7 @@ def healed(result: CheckResult, red: Sequence[str], before: CheckResult) -> tupl
     if result.trouble:
         return ()
     if not red:
-        return ("",)
+        return () if result.failed else ("",)
     good = {"failed": {"passed"}, "skipped": {"passed", "failed"}}
     return tuple(i for i in red if result.state(i) in good.get(before.state(i), {"passed"}))
 
@@ -205,7 +209,7 @@ def _lacking(user: Repository, check: Check, needed: Sequence[str]) -> tuple[str
         return "which a filter of git's writes (Git LFS or the like); clean worktrees have it as it is stored", ""
     if any(part in _BUILT for p in needed for part in PurePosixPath(p).parts[:-1]):
         return f"which a build makes; have it built in each worktree, by setup of [checks.{check.name}]", ""
-    config = "include = [" + ", ".join(f'"{p}"' for p in needed) + "]"
+    config = "include = [" + ", ".join(json.dumps(glob.escape(p), ensure_ascii=False) for p in needed) + "]"
     return f"which git ignores; add {config} to [checks.{check.name}]", config
 
 

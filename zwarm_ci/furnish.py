@@ -85,9 +85,11 @@ class Furnisher:
         shutil.rmtree(folder, ignore_errors=True)
         environment.link_dependencies(source, path)
         made = environment.overlay(source, path, folder)
-        link = path / Path(source.venv).relative_to(source.top) if _lies_in(source.venv, source.top) else None
-        if made is not source and link is not None and not link.exists() and link.parent.is_dir():
-            link.symlink_to(folder)
+        if made is not source and _lies_in(source.venv, source.top):
+            inner = Path(source.venv).relative_to(source.top)
+            if not (path / inner).exists() and (path / inner).parent.is_dir():
+                self.repo.exclude(inner.as_posix())  # a pattern like `env/` does not match a link
+                (path / inner).symlink_to(folder)
         return made
 
     def _stale(self, source: Environment, tree: str) -> str:
@@ -95,7 +97,7 @@ class Furnisher:
         if source.top != self.top or tree == self._built_for:
             return ""
         changed = (c.path for c in self.repo.changes(self._built_for, tree))
-        if file := environment.stale_extensions(source.built, changed):
+        if file := environment.stale_extensions((*source.built, *(rel for _, rel in source.extras)), changed):
             return (
                 f"environment: {file} differs from what the compiled extension was built from "
                 '(have it built in each worktree: setup = "python -m pip install -e .")'

@@ -6,12 +6,14 @@ Nothing here writes to the user's repository but `deliver`, which makes one bran
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from zwarm_ci.errors import BlockedError
+from zwarm_ci.files import locked
 from zwarm_ci.git import Git, Repository
 from zwarm_ci.scrub import decode, is_secret_path, without_login
 
@@ -61,8 +63,6 @@ class PrivateRepository:
         for name in ("shallow", "info/exclude", "info/attributes"):
             if (user.common_dir / name).is_file():
                 shutil.copy2(user.common_dir / name, path / name)
-        with (path / "info" / "exclude").open("a", encoding="utf-8") as exclude:
-            exclude.write("\n# links to mapped environments\n.venv\nvenv\n")
         for key in _CHECKOUT_KEYS:
             if value := user.git.ask("config", "--local", key):
                 made.git.run("config", key, value)
@@ -81,6 +81,14 @@ class PrivateRepository:
         if url := self.user.git.ask("config", "remote.origin.url"):
             self.git.run("config", "remote.origin.url", without_login(url))
             self.git.run("config", "remote.origin.pushurl", "disabled://worktrees-are-not-pushed-from")
+
+    def exclude(self, path: str) -> None:
+        """Have git ignore what we put at `path` (relative to the top) in worktrees."""
+        file = self.path / "info" / "exclude"
+        line = "/" + re.sub(r"([\\*?\[\] !#])", r"\\\1", path)
+        if line not in (file.read_text(encoding="utf-8").splitlines() if file.is_file() else ()):
+            with file.open("a", encoding="utf-8") as appended:
+                appended.write(f"\n{line}\n")
 
     def snapshot(self, source: str) -> str:
         """The base commit for `--from` worktree, index or head: HEAD itself where nothing differs, else a commit on HEAD.
@@ -125,7 +133,10 @@ class PrivateRepository:
         """A fresh checkout of `commit` at `path`, detached."""
         path.parent.mkdir(parents=True, exist_ok=True)
         workers = f"checkout.workers={min(os.cpu_count() or 1, 8)}"
-        self.git.run("-c", workers, "worktree", "add", "--quiet", "--detach", "--force", str(path), commit)
+        with locked(
+            self.path / "worktrees.lock"
+        ):  # git reads its siblings' folders, and fails on one that is half made
+            self.git.run("-c", workers, "worktree", "add", "--quiet", "--detach", "--force", str(path), commit)
         return Worktree(self, path)
 
     def commit(self, tree: str, parents: Iterable[str], message: str, *, date: str = "") -> str:
@@ -257,12 +268,22 @@ class Worktree:
     def tree(self) -> str:
         """The tree id of what stands here now, ignored files left out."""
         added = self.git.run("add", "-A", "--", ":/", check=False)
+        if not added.ok and b"ermission denied" in added.stderr:  # a test of permissions left it so
+            self._open_up()
+            added = self.git.run("add", "-A", "--", ":/", check=False)
         if (
             not added.ok
         ):  # a repository without commits, which a test or a session made, is no content; anything else is an error
             empty = b"does not have a commit checked out" in added.stderr
             self.git.run("add", "-A", *(["--ignore-errors"] if empty else []), "--", ":/", check=not empty)
         return self.git.text("write-tree")
+
+    def _open_up(self) -> None:
+        """Let the owner read everything here and enter every folder."""
+        for root, folders, files in os.walk(self.path):
+            for path in (Path(root, name) for name in (*folders, *files)):
+                if not path.is_symlink() and not os.access(path, os.R_OK):
+                    path.chmod(path.stat().st_mode | (0o700 if path.is_dir() else 0o600))
 
     def reset(self, rev: str, *, ignored: bool = True) -> None:
         """Make the files those of `rev`; untracked files go, with `ignored` the ignored ones too."""

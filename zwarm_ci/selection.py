@@ -11,6 +11,7 @@ from zwarm_ci import checks as check_room
 from zwarm_ci import detect as detection
 from zwarm_ci import surround
 from zwarm_ci.baseline import Baseline
+from zwarm_ci.checks import tox
 from zwarm_ci.config import Settings
 from zwarm_ci.detect.base import EnvOf
 from zwarm_ci.environment import listed_in
@@ -28,6 +29,7 @@ from zwarm_ci.verify.guards import Rules
 from zwarm_ci.verify.judge import Court
 
 _SESSIONS = 1  # on one rung; a fresh session of an executor that is deterministic would say the same again
+_SHOWN = 5  # built files that a note names
 _USUAL_DEFAULTS = ("main", "master", "trunk")
 
 
@@ -79,10 +81,18 @@ def look(request: Request, settings: Settings, trees: Trees, base: str) -> tuple
     prepared = trees.fresh(base, (), "look")
     env_of = trees.furnisher.env_of
     checks, notes = choose_checks(request, settings, prepared.path, env_of, trees.repo.user.prefix)
-    checks, serial = surround.serialised(checks, prepared.path)
+    checks, serial = surround.serialised(tuple(map(_installing, checks)), prepared.path)
     trees.discard(prepared)
-    pythons = dict.fromkeys(env_of(c.workdir).note for c in checks)
-    return checks, (*notes, *serial, *pythons)
+    envs = dict.fromkeys(env_of(c.workdir) for c in checks)
+    built = (
+        f"not in git, taken from the checkout, where an install made it: {p}" for e in envs for p in e.built[:_SHOWN]
+    )
+    return checks, (*notes, *serial, *dict.fromkeys(e.note for e in envs), *dict.fromkeys(built))
+
+
+def _installing(check: Check) -> Check:
+    """Tox and nox install while they run, into environments that are shared: with the network, one at a time."""
+    return replace(check, network=True, exclusive=True) if tox.tool_of(check_room.argv_of(check.run)[0]) else check
 
 
 def choose_checks(

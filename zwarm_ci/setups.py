@@ -11,19 +11,22 @@ import hashlib
 import json
 import os
 import platform
+import posixpath
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from zwarm_ci import environment
 from zwarm_ci.checks import argv_of, run_setup
+from zwarm_ci.checks.base import PACKAGE_SETTINGS
 from zwarm_ci.environment import Environment
 from zwarm_ci.files import locked, write_atomic
 from zwarm_ci.private import PrivateRepository
 from zwarm_ci.proc import run
-from zwarm_ci.scrub import child_env
+from zwarm_ci.scrub import child_env, decode
 from zwarm_ci.task import Check
 
 _FORM = 1  # 1: a checkout with `.venv` or `node_modules` in it
@@ -36,9 +39,10 @@ _WHOLE = re.compile(
 _INTO = re.compile(r"^((python[\d.]*|py) -m )?pip3? install\b|^uv pip (install|sync)\b|^flit install\b")
 _READ = re.compile(
     r"(^|/)(pyproject\.toml|setup\.(py|cfg)|MANIFEST\.in|(dev-|test-)?(requirements|constraints)[\w.-]*\.(txt|in)|requirements/[\w.-]+\.(txt|in)|"
-    r"(uv|poetry|pdm|pylock)[\w.]*\.(lock|toml)|Pipfile(\.lock)?|environment\.ya?ml|\.python-version|package\.json|package-lock\.json|"
-    r"npm-shrinkwrap\.json|pnpm-lock\.yaml|pnpm-workspace\.yaml|yarn\.lock|\.yarnrc(\.yml)?|bun\.lockb?|\.npmrc)$"
+    r"(uv|poetry|pdm|pylock)[\w.]*\.(lock|toml)|Pipfile(\.lock)?|environment\.ya?ml|tox\.(ini|toml)|noxfile\.py|hatch\.toml|\.python-version|package\.json|package-lock\.json|"
+    r"(hatch_|pdm_|)build\.py|[\w.-]+\.proto|npm-shrinkwrap\.json|pnpm-lock\.yaml|pnpm-workspace\.yaml|yarn\.lock|\.yarnrc(\.yml)?|bun\.lockb?|\.npmrc)$"
 )
+_INCLUDES = re.compile(r"^\s*(?:-[rc]|--requirement|--constraint)[ =]*(\S+)", re.MULTILINE)
 _SETTINGS = {"POETRY_VIRTUALENVS_IN_PROJECT": "true", "PIPENV_VENV_IN_PROJECT": "1", "PIPENV_IGNORE_VIRTUALENVS": "1"}
 
 
@@ -76,10 +80,28 @@ def key_of(repo: PrivateRepository, check: Check, tree: str, env: Environment) -
     interpreter = (env.interpreter.version, env.interpreter.base) if env.interpreter else ("", "")
     for fact in (str(_FORM), check.setup, check.workdir, platform.platform(), platform.machine(), *interpreter):
         facts.update(f"{fact}\0".encode())
-    for path, blob in repo.entries(tree):
-        if _READ.search(path) or environment.is_native(path):
+    for name in sorted(n for n in os.environ if PACKAGE_SETTINGS.match(n)):
+        facts.update(f"{name}={os.environ[name]}\0".encode("utf-8", "surrogateescape"))
+    entries = dict(repo.entries(tree))
+    named = _named(repo, tree, check, entries)
+    for path, blob in entries.items():
+        if path in named or _READ.search(path) or environment.is_native(path):
             facts.update(f"{path}\0{blob}\0".encode("utf-8", "surrogateescape"))
     return facts.hexdigest()[:24]
+
+
+def _named(repo: PrivateRepository, tree: str, check: Check, entries: Mapping[str, str]) -> set[str]:
+    """Files of the tree that the command names, and those that such requirement files name in turn."""
+    found: set[str] = set()
+    todo = [(check.workdir, word) for word in argv_of(check.setup)[0]]
+    while todo:
+        folder, word = todo.pop()
+        path = posixpath.normpath(posixpath.join(folder, re.sub(r"^(-[a-z]|--[\w-]+=)", "", word) or "."))
+        if path in entries and path not in found:
+            found.add(path)
+            text = decode(repo.read(tree, path) or b"")
+            todo += [(posixpath.dirname(path), m[1]) for m in _INCLUDES.finditer(text)]
+    return found
 
 
 def prepared(
@@ -90,19 +112,33 @@ def prepared(
     place = folder / (repo.user.top.name or "repository")
     with locked(folder.with_suffix(".lock")):
         ready = folder / "ready.json"
-        if not ready.is_file():
+        said, found = _kept(ready), environment.discover(place, check.workdir)
+        if said is None or said.get("own") != _is_own(found):
             tell(f"{check.name}: setting up with `{check.setup}` (kept for the next time)")
             shutil.rmtree(folder, ignore_errors=True)
             if trouble := _make(repo, check, tree, env, place, scratch):
                 shutil.rmtree(folder, ignore_errors=True)
                 return env, trouble
-            built = environment.discover(place, check.workdir).built
+            found = environment.discover(place, check.workdir)
+            said = {"form": _FORM, "built": found.built, "own": _is_own(found)}
             (place / ".git").unlink(missing_ok=True)  # it pointed into a run that will be over
-            write_atomic(ready, json.dumps({"form": _FORM, "built": built}))
-        said = json.loads(ready.read_text(encoding="utf-8"))
+            write_atomic(ready, json.dumps(said))
         os.utime(folder)
-    found = environment.discover(place, check.workdir)
     return replace(found, built=tuple(said["built"]), note=f"{found.note} (made by `{check.setup}`)"), ""
+
+
+def _kept(ready: Path) -> dict[str, Any] | None:
+    """What was written when the set-up was made; None where it was not, or cannot be read (then it is made again)."""
+    try:
+        said = json.loads(ready.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return said if isinstance(said, dict) and said.get("form") == _FORM else None
+
+
+def _is_own(found: Environment) -> list[bool]:
+    """Whether an environment's interpreter and node_modules are those that the set-up made."""
+    return [Path(found.python).is_relative_to(found.top) if found.python else False, bool(found.dependencies)]
 
 
 def _make(repo: PrivateRepository, check: Check, tree: str, env: Environment, place: Path, scratch: Path) -> str:

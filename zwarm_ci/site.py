@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from zwarm_ci import confine
 from zwarm_ci.errors import BlockedError
 from zwarm_ci.files import write_atomic
 from zwarm_ci.git import STATE_IGNORE, Repository
@@ -69,6 +70,8 @@ def workshop(user: Repository) -> Iterator[tuple[Path, PrivateRepository]]:
         yield scratch, PrivateRepository.create(user, scratch / "repo.git")
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        if scratch.exists():  # folders that may not be entered: the kernel's below a cover, or a check's
+            confine.discard(scratch)
 
 
 def begin(user: Repository, state_dir: str, scratch: Path, private: PrivateRepository) -> Site:

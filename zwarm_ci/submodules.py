@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from zwarm_ci.git import Git
+from zwarm_ci.git import Git, Repository
 from zwarm_ci.private import PrivateRepository, alternate
 
 
@@ -26,6 +26,12 @@ def place(repo: PrivateRepository, tree: str, path: Path, beside: Path) -> tuple
         _check_out(source, commit, path / name, beside / f"submodule{number}")
         missing += [f"{name}/{inner}" for inner in _inner(source, commit)]
     return tuple(missing)
+
+
+def edited(user: Repository) -> tuple[str, ...]:
+    """Submodules of the checkout with uncommitted work in them."""
+    found = (name for name in user.submodules if (user.top / name / ".git").exists())
+    return tuple(n for n in found if Git(user.top / n, filters=user.git.filters).ask("status", "--porcelain"))
 
 
 def _check_out(source: Git, commit: str, target: Path, store: Path) -> None:

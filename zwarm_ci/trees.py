@@ -18,6 +18,7 @@ from zwarm_ci import confine, inplace
 from zwarm_ci.budget import Ledger
 from zwarm_ci.checks import run_check
 from zwarm_ci.checks.base import Around
+from zwarm_ci.detect.interpreters import cell
 from zwarm_ci.environment import Environment
 from zwarm_ci.errors import BlockedError, CommandError, LimitError
 from zwarm_ci.files import locked
@@ -44,9 +45,10 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Grounds:
-    """Under what a check runs, for the evidence: interpreter and why it, network, `twin` or `inplace`."""
+    """Under what a check runs, for the evidence: interpreter and why it, cell, network, `twin` or `inplace`."""
 
     interpreter: str
+    cell: str
     network: str
     isolation: str
 
@@ -103,7 +105,11 @@ class Trees:
         if free is not None:
             try:
                 free.become(commit)
-            except (BlockedError, CommandError, OSError):  # a check removed it, or left something that cannot be removed
+            except (
+                BlockedError,
+                CommandError,
+                OSError,
+            ):  # a check removed it, or left something that cannot be removed
                 shutil.rmtree(free.path.parent, ignore_errors=True)
             else:
                 return free
@@ -123,6 +129,14 @@ class Trees:
         result = self._restored(self.run_in(check, prepared, only=only, canary=canary), check, prepared)
         self._known[key] = result
         return result
+
+    def anew(self, check: Check, tree: str, *, only: Sequence[str] = ()) -> CheckResult:
+        """Run a check in a clean worktree of its own: what an earlier run left, ignored files too, does not meet it."""
+        prepared = self.fresh(tree, (check,), "anew")
+        try:
+            return self.run(check, prepared, only=only, again=True)
+        finally:
+            self.discard(prepared)
 
     def _restored(self, result: CheckResult, check: Check, prepared: Prepared) -> CheckResult:
         """Take back what the check did to files that are not ignored; a linter that edits what it should judge is not believed."""
@@ -246,8 +260,8 @@ class Trees:
 
     def grounds(self, check: Check) -> Grounds:
         """Under what the check runs."""
-        interpreter = self.furnisher.env_of(check.workdir).note
-        return Grounds(interpreter, self.surroundings.network(check), check.isolation)
+        env = self.furnisher.env_of(check.workdir)
+        return Grounds(env.note, cell(env), self.surroundings.network(check), check.isolation)
 
     def known(self, tree: str, check: Check) -> CheckResult | None:
         """The result of the whole check on this content, if it was ever run."""

@@ -47,6 +47,16 @@ def test_every_suite_of_a_script_is_seen_and_its_number_of_failures_is_no_contra
     assert (red.failed, len(red.passed)) == (("cases.b.A.test_two",), 3)
 
 
+def test_a_suite_that_is_red_before_a_green_one_is_red(tmp_path: Path) -> None:
+    script = TWICE.replace("if not first.wasSuccessful():\n    sys.exit(len(first.failures))\n", "").replace(
+        "len(second.failures)", "1"
+    )
+    result = believed(
+        run_in(plant(tmp_path / "tree", _files(script, "assert 0", "pass")), "python runtests.py", "junit")
+    )
+    assert (result.failed, len(result.passed), result.exit_code) == (("cases.a.A.test_two",), 3, 1)
+
+
 def test_only_some(tmp_path: Path) -> None:
     tree = plant(tmp_path / "tree", _files(TWICE, "pass", "assert 0"))
     result = believed(run_in(tree, "python runtests.py", "junit", only=["cases.b.A.test_two"]))

@@ -141,7 +141,10 @@ def _single(path: tuple[str, ...], raw: str, label: str) -> Layer:
 def _text_keys() -> frozenset[str]:
     return frozenset(
         {"state_dir", "executor.adapter", "models.*.adapter"}
-        | {f"checks.*.{k}" for k in ("run", "kind", "workdir", "fix", "setup", "isolation", "services.up", "services.down")}
+        | {
+            f"checks.*.{k}"
+            for k in ("run", "kind", "workdir", "fix", "setup", "isolation", "services.up", "services.down")
+        }
     )
 
 

@@ -33,5 +33,9 @@ def detect(tree: Path, env_of: EnvOf) -> tuple[tuple[Check, ...], tuple[str, ...
 
 def _distinct(check: Check, taken: Collection[str]) -> Check:
     """The check under a name that no other has: two languages may both call theirs `tests`."""
-    names = (check.name, f"{check.name}-{check.kind}", *(f"{check.name}-{check.kind}-{n}" for n in range(2, len(taken) + 3)))
+    names = (
+        check.name,
+        f"{check.name}-{check.kind}",
+        *(f"{check.name}-{check.kind}-{n}" for n in range(2, len(taken) + 3)),
+    )
     return replace(check, name=next(name for name in names if name not in taken))

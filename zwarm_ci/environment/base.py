@@ -53,6 +53,7 @@ class Environment:
         compiled: its packages have bytecode.
         interpreter: all that `python` says of itself; None = there is none, or it is a worktree's own.
         packages: name -> folder relative to `top`: packages of the repository that are installed as copies.
+        extras: (name, path below it) of what only such a copy has: files that its build made.
         dependencies: folders relative to `top` that have a node_modules.
         built: files relative to `top` that git ignores and that an install made beside the sources (`_version.py`, extensions).
     """
@@ -66,6 +67,7 @@ class Environment:
     compiled: bool = True
     interpreter: Interpreter | None = None
     packages: tuple[tuple[str, str], ...] = ()
+    extras: tuple[tuple[str, str], ...] = ()
     dependencies: tuple[str, ...] = ()
     built: tuple[str, ...] = ()
 

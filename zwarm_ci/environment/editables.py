@@ -82,6 +82,18 @@ def copies(top: Path, found: Interpreter) -> tuple[tuple[str, str], ...]:
     return tuple(made.items())
 
 
+def extras(top: Path, found: Interpreter, packages: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """(name, path below it) of files that installed copies have and their sources in `top` have not; bytecode left out."""
+    made = []
+    for name, source in packages:
+        copy = next((c for site in map(Path, found.sites) if (c := site / name).is_dir()), None)
+        for file in sorted(copy.rglob("*")) if copy else ():
+            rel = file.relative_to(copy or file)
+            if file.is_file() and "__pycache__" not in rel.parts and not (top / source / rel).exists():
+                made.append((name, rel.as_posix()))
+    return tuple(made)
+
+
 def _installed_from(top: Path, text: str) -> Path | None:
     """The folder that a distribution was copied from, where it is `top` or lies in it."""
     try:

@@ -146,9 +146,17 @@ def _matches(top: Path, pattern: str) -> Iterator[Path]:
     clean = pattern.strip("/")
     if not clean or ".." in Path(clean).parts or ".git" in Path(clean).parts:
         raise ConfigError(f"include {pattern!r} leads out of the repository's files", remedy="name paths below its top")
-    for match in sorted(top.glob(clean)):
+    try:
+        matches = sorted(top.glob(clean))
+    except ValueError as error:
+        raise ConfigError(
+            f"include {pattern!r} is no pattern: {error}", remedy="`**` stands alone between slashes"
+        ) from error
+    for match in matches:
         files = sorted(p for p in match.rglob("*") if p.is_file()) if match.is_dir() else [match]
         for file in files:
+            if {".git", ".zwarm"} & set(file.relative_to(top).parts):
+                continue
             if not _within(file, top):
                 raise ConfigError(
                     f"include {pattern!r}: {file.relative_to(top)} links out of the repository",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from zwarm_ci import proc
 from zwarm_ci.environment.base import Environment, Interpreter, inside, text_of
-from zwarm_ci.environment.editables import copies, mapped_folders
+from zwarm_ci.environment.editables import copies, extras, mapped_folders
 from zwarm_ci.environment.files import built_files
 from zwarm_ci.environment.node import dependency_folders
 from zwarm_ci.errors import BlockedError
@@ -31,10 +31,11 @@ print(json.dumps({"executable": sys.executable, "base": getattr(sys, "_base_exec
     "prefix": sys.prefix, "version": platform.python_version(), "compiled": compiled, "paths": [p for p in sys.path if p],
     "sites": [p for p in sys.path if p in sites], "has": [n for n in ("pytest", "mypy", "ruff", "xdist", "tox", "nox") if has(n)]}))
 """
-#: Who keeps environments outside the repository: a file that says so, and the command that names the folder.
+#: Who keeps environments outside the repository: a file that says so, by words in it, and the command that names the folder.
 _KEEPERS = (
-    ("poetry.lock", ("poetry", "env", "info", "--path")),
-    ("Pipfile", ("pipenv", "--venv")),
+    ("poetry.lock", "", ("poetry", "env", "info", "--path")),
+    ("Pipfile", "", ("pipenv", "--venv")),
+    ("pyproject.toml", "[tool.hatch.envs", ("hatch", "env", "find")),
 )
 
 
@@ -56,7 +57,18 @@ def discover(top: Path, workdir: str = ".") -> Environment:
         note += f"; {names} is installed as a copy, in worktrees its source is used"
     built = built_files(top, (*mapped, *(source for _, source in packages)))
     return Environment(
-        top, found.executable, tuple(bins), mapped, note, found.modules, found.compiled, found, packages, dependencies, built
+        top,
+        found.executable,
+        tuple(bins),
+        mapped,
+        note,
+        found.modules,
+        found.compiled,
+        found,
+        packages,
+        extras(top, found, packages),
+        dependencies,
+        built,
     )
 
 
@@ -69,7 +81,9 @@ def _upwards(top: Path, workdir: str) -> list[Path]:
 def _interpreter(top: Path, workdir: str) -> tuple[Interpreter | None, str]:
     for folder in _upwards(top, workdir):
         for name in (".venv", "venv"):
-            if (folder / name / "pyvenv.cfg").is_file() and (found := look(_python_in(folder / name), top)):
+            made = folder / name
+            is_one = (made / "pyvenv.cfg").is_file() or (made / "conda-meta").is_dir()
+            if is_one and (found := look(_python_in(folder / name), top)):
                 return found, f"of {(folder / name).relative_to(top).as_posix()} in the repository"
     for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
         value = os.environ.get(variable)
@@ -100,8 +114,8 @@ def _kept_elsewhere(top: Path, workdir: str) -> tuple[Path, str] | None:
         saved = text_of(folder / ".pdm-python").strip()
         if saved and os.access(saved, os.X_OK):
             return Path(saved).parent.parent, "pdm"
-        for file, command in _KEEPERS:
-            if (folder / file).is_file() and shutil.which(command[0]):
+        for file, told, command in _KEEPERS:
+            if told in text_of(folder / file) and (folder / file).is_file() and shutil.which(command[0]):
                 ended = proc.run(command, cwd=folder, env=child_env(), timeout=_LOOK_SECONDS, limit=MIB)
                 said = ended.stdout.decode("utf-8", "replace").strip().splitlines()
                 if ended.ok and said and Path(said[-1]).is_dir():

@@ -20,6 +20,9 @@ from zwarm_ci.environment.base import Environment, Interpreter, inside, text_of
 _FIRST = "0000_zwarm_ci.pth"  # sorts before any other: site-packages came before its .pth lines
 _MOST_SCRIPTS = 3_000  # a bin folder with more is a system's, not an environment's
 _SCRIPT_BYTES = 64 * 1024
+_PIP = "#!{}\nimport runpy\nrunpy.run_module('pip', run_name='__main__', alter_sys=True)\n"
+#: How the .pth files of old namespace packages ask where they lie: in the repository's site-packages, not in the overlay's.
+_SITEDIR = re.compile(r"""sys\._getframe\(\d+\)\.f_locals\[['"]sitedir['"]\]""")
 _IMPORTED = re.compile(r"^\s*import\s+([A-Za-z_][\w.]*)|[;\s]import\s+([A-Za-z_]\w*)", re.MULTILINE)
 
 
@@ -55,7 +58,7 @@ def overlay(env: Environment, tree: Path, folder: Path) -> Environment:
         (site / name).write_text(moved.lines(text) if name.endswith(".pth") else moved.text(text), encoding="utf-8")
     for name, source in template.links:
         if (tree / source).exists():
-            (site / name).symlink_to(tree / source)
+            _link(site / name, tree / source, [rel for of, rel in env.extras if of == name], found)
     for source_folder in template.metadata:
         if not (tree / source_folder.relative_to(env.top)).exists():
             shutil.copytree(source_folder, site / source_folder.name, dirs_exist_ok=True)
@@ -63,12 +66,28 @@ def overlay(env: Environment, tree: Path, folder: Path) -> Environment:
         script = binaries / name
         script.write_text(text.replace(f"{found.prefix}/bin/", f"{binaries}/"), encoding="utf-8")
         script.chmod(0o755)
+    for name in ("pip", "pip3"):  # one from further along PATH would install into another environment
+        if not (binaries / name).exists():
+            (binaries / name).write_text(_PIP.format(binaries / "python"), encoding="utf-8")
+            (binaries / name).chmod(0o755)
     for name, program in template.programs:
         if not (binaries / name).exists():
             (binaries / name).symlink_to(program)
     _strict_links(env, tree)
     path = (str(binaries), *(p for p in env.path if p != str(Path(env.python).parent)))
     return replace(env, python=str(binaries / "python"), path=path, mapped=(), interpreter=None)
+
+
+def _link(target: Path, source: Path, extras: list[str], found: Interpreter) -> None:
+    """`source` at `target`: one link; or, where an installed copy has more than the source, a folder of links to both."""
+    if not extras:
+        target.symlink_to(source)
+        return
+    copy = next(c for site in map(Path, found.sites) if (c := site / target.name).is_dir())
+    both = {p.relative_to(source).as_posix(): p for p in source.rglob("*") if p.is_file()}
+    for rel, file in {**{e: copy / e for e in extras}, **both}.items():
+        (target / rel).parent.mkdir(parents=True, exist_ok=True)
+        (target / rel).symlink_to(file)
 
 
 def _interpreter(found: Interpreter, folder: Path, binaries: Path) -> None:
@@ -90,6 +109,7 @@ def _template(env: Environment) -> _Template:
     for site in map(Path, found.sites):
         for file in sorted(site.glob("*.pth")):
             text = _absolute(site, text_of(file))
+            text = repr(str(site)).join(_SITEDIR.split(text))
             texts.setdefault(file.name, text)
             for module in _modules_of(text):
                 source = site / f"{module}.py"

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from zwarm_ci.checks.base import PACKAGE_SETTINGS
 from zwarm_ci.executors.base import Order, Report, Workbench
 from zwarm_ci.task import Check, Origin, Task, Usage, failure_of
 
@@ -18,9 +19,13 @@ _HANDED_ON = ("PYTHONPATH",)
 def order_text(order: Order) -> str:
     """One line of JSON."""
     return json.dumps(
-        {"schema": SCHEMA, "environ": {k: os.environ[k] for k in _HANDED_ON if k in os.environ}, **asdict(order)},
+        {"schema": SCHEMA, "environ": {k: v for k, v in os.environ.items() if _handed_on(k)}, **asdict(order)},
         default=str,
     )
+
+
+def _handed_on(name: str) -> bool:
+    return name in _HANDED_ON or bool(PACKAGE_SETTINGS.match(name))
 
 
 def handed_on(text: str) -> dict[str, str]:

@@ -31,7 +31,10 @@ from zwarm_ci.verdict import CheckResult, Method
 
 _HEARTBEAT = 20.0  # seconds; a running suite says that it runs, so that only our own hang counts as silence
 _HUNG = 20.0  # seconds for ids that hang on the base: nothing says how long they take where they do not
-_BLIND_SECONDS, _BLIND_RUNS = 60.0, 12  # what a search by exit code alone is given: seconds, or that many runs of the check
+_BLIND_SECONDS, _BLIND_RUNS = (
+    60.0,
+    12,
+)  # what a search by exit code alone is given: seconds, or that many runs of the check
 _SYMBOLIC = frozenset(
     "AttributeError ImportError IndentationError ModuleNotFoundError NameError SyntaxError TypeError UnboundLocalError".split()
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from zwarm_ci import environment, proc
-from zwarm_ci.checks import argv_of
+from zwarm_ci.checks import argv_of, tox
 from zwarm_ci.repair.lab import Lab
 from zwarm_ci.repair.localize import Spectrum
 from zwarm_ci.scrub import decode
@@ -57,7 +57,8 @@ def speaks(lab: Lab) -> bool:
     check = lab.subject.check
     return (
         bool(lab.env.python)
-        and (check.kind == "pytest" or _is_unittest(check))
+        and (check.kind == "pytest" or (_is_unittest(check) and check.workdir == "."))
+        and not tox.tool_of(argv_of(check.run)[0])
         and not any("::startup" in t for t in lab.targets)
     )
 

@@ -47,6 +47,7 @@ def canonical(facts: Facts) -> str:
         "environment": {
             "platform": f"{platform.system()}-{platform.machine()}",
             "interpreter": {name: g.interpreter for name, g in facts.grounds.items()},
+            "cell": {name: g.cell for name, g in facts.grounds.items()},
         },
         "commands": {r.name: r.command for r in facts.runs},
         "targets": targets,

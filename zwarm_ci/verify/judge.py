@@ -232,8 +232,7 @@ def _chance(
     court: Court, check: Check, worse: Sequence[str], result: CheckResult, prepared: Callable[[], Prepared]
 ) -> tuple[GuardFinding, ...]:
     again = [
-        court.trees.run(check, prepared(), only=only(worse), again=True)
-        for _ in range(court.reruns if check.is_test else 0)
+        court.trees.anew(check, prepared().tree, only=only(worse)) for _ in range(court.reruns if check.is_test else 0)
     ]
     for test_id in worse:
         if not again or any(r.state(test_id) != "passed" for r in again):
