@@ -7,7 +7,8 @@ import re
 import shlex
 import tempfile
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -185,10 +186,11 @@ class Checkout:
     def run(self, command: str, *, seconds: float = SUITE_SECONDS) -> Tally:
         """The plain command in the checkout itself, as a person runs it there."""
         with tempfile.TemporaryDirectory() as folder:
-            words = shlex.split(command.replace("{junit}", f"{folder}/junit.xml"))
             # A .pyc is valid by size and second, so that of an edit could stand for what comes after it.
             env = {**self.environment(activated=True), "GOFLAGS": "-v", "PYTHONDONTWRITEBYTECODE": "1"}
-            ended = proc.run(["env", *words], cwd=self.top, env=env, timeout=seconds)
+            ended = proc.run(
+                _argv(command.replace("{junit}", f"{folder}/junit.xml")), cwd=self.top, env=env, timeout=seconds
+            )
         said = ended.stdout.decode("utf-8", "replace") + "\n" + ended.stderr.decode("utf-8", "replace")
         return tally(said, -1 if ended.timed_out or ended.code is None else ended.code)
 
@@ -202,10 +204,29 @@ class Checkout:
         self.sweep()
         return total
 
-    def services(self, commands: Sequence[str]) -> None:
-        """Start or end what its tests need; these must succeed."""
-        for command in commands:
-            proc.run(["env", *shlex.split(command)], cwd=self.top, timeout=SUITE_SECONDS, check=True)
+    @contextmanager
+    def served(self) -> Iterator[None]:
+        """Its services are up while inside; what they left is ended whatever happens."""
+        with proc.leaving() as tag:
+            try:
+                for command in self.recipe.up:
+                    proc.run(_argv(command), cwd=self.top, timeout=SUITE_SECONDS, check=True, leave=tag)
+                yield
+            finally:
+                with proc.finishing():
+                    for command in self.recipe.down:
+                        proc.run(_argv(command), cwd=self.top, timeout=SUITE_SECONDS)
+
+    @contextmanager
+    def left_as_it_was(self) -> Iterator[None]:
+        """Branch, commits and tree are put back at the end, by a stop too."""
+        try:
+            yield
+        finally:
+            with proc.finishing():
+                self.restore()
+                if self.recipe.rebuild:
+                    self.run(self.recipe.rebuild)
 
     def plant(self, spot: Spot) -> None:
         """The spot's edit in the working tree.
@@ -238,6 +259,11 @@ class Checkout:
     def sources(self) -> dict[str, str]:
         """Tracked Python files that are no tests."""
         return Clone(self.top, "").sources()
+
+
+def _argv(command: str) -> list[str]:
+    """A command that may begin with `NAME=value` words."""
+    return ["env", *shlex.split(command)]
 
 
 def aligned(cells: Sequence[Sequence[str]]) -> str:

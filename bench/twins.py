@@ -205,19 +205,16 @@ def examine(checkout: Checkout, tool: Sequence[str], config: str, spot: Spot | N
     same = base if not checkout.recipe.suite or not commands else _in_place(checkout, commands)
     opaque = any(command.startswith(("npm ", "pnpm ", "yarn ")) for command in commands)
     row = healthy(row, said, same, opaque)
-    try:
-        what, red = break_it(checkout, commands, base, spot, seed)
+    with checkout.left_as_it_was():
+        try:
+            what, red = break_it(checkout, commands, base, spot, seed)
+        except UnfitError as error:
+            return replace(row, note=f"nothing was planted: {error}")
         again = ask(checkout, tool, config)
         if again.head:
             checkout.git("checkout", "--quiet", "--detach", again.head)
         delivered = checkout.plain(commands)
         exact = bool(again.head) and not checkout.git("diff", "--stat", checkout.head, again.head)
-    except UnfitError as error:
-        return replace(row, note=f"nothing was planted: {error}")
-    finally:
-        checkout.restore()
-        if checkout.recipe.rebuild:
-            checkout.run(checkout.recipe.rebuild)
     row = planted(row, again, red, delivered.red, base.red, exact)
     return replace(row, details=(f"planted {what}", *row.details))
 
@@ -237,11 +234,8 @@ def look(top: Path, recipe: Recipe, tool: Sequence[str], *, configured: bool, se
     rows: list[Row] = []
     try:
         checkout = Checkout.at(top, recipe)
-        checkout.services(recipe.up)
-        try:
+        with checkout.served():
             rows = [examine(checkout, tool, config, spot, seed) for spot in recipe.plants or (None,)]
-        finally:
-            checkout.services(recipe.down)
     except (UnfitError, CommandError) as error:
         rows.append(Row(top.name, "recipe's" if config else "none", note=f"not looked at: {error}"))
     return rows
@@ -271,15 +265,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     known = recipes(options.recipes) if options.recipes else {}
     tool = (*shlex.split(options.tool), "fix-tests", "--minutes", str(options.minutes))
     rows: list[Row] = []
-    for top in options.checkouts:
-        recipe = known.get(top.resolve().name, Recipe())
-        new = look(top.resolve(), recipe, tool, configured=options.configured, seed=options.seed)
-        rows += new
-        for row in new:
-            print(f"{row.repository}: {row.verdict} {row.note}", file=sys.stderr, flush=True)
-        if options.rows:
-            with options.rows.open("a", encoding="utf-8") as file:
-                file.writelines(json.dumps(asdict(row)) + "\n" for row in new)
+    with proc.stoppable():
+        for top in options.checkouts:
+            recipe = known.get(top.resolve().name, Recipe())
+            new = look(top.resolve(), recipe, tool, configured=options.configured, seed=options.seed)
+            rows += new
+            for row in new:
+                print(f"{row.repository}: {row.verdict} {row.note}", file=sys.stderr, flush=True)
+            if options.rows:
+                with options.rows.open("a", encoding="utf-8") as file:
+                    file.writelines(json.dumps(asdict(row)) + "\n" for row in new)
     print(table(rows))
     for row in rows:
         if row.note:

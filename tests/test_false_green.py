@@ -35,7 +35,7 @@ def test_what_a_broken_conftest_hid_is_no_green_when_it_is_repaired(tmp_path: Pa
 
 def test_a_suite_that_chance_cut_short_is_run_whole(tmp_path: Path) -> None:
     cold = (
-        "import time\nfrom pathlib import Path\n\n\ndef test_cold():\n    mark = Path(__file__).parent / 'mark'\n"
+        f"import time\nfrom pathlib import Path\n\n\ndef test_cold():\n    mark = Path({str(tmp_path / 'mark')!r})\n"
         "    if not mark.exists():\n        mark.touch()\n        time.sleep(60)\n"
     )
     files = {"tests/test_x.py": cold + NEVER, ".gitignore": "mark\n", "pyproject.toml": PYPROJECT}

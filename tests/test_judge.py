@@ -129,15 +129,16 @@ def test_a_library_that_its_own_runner_runs_on_cannot_silence_it(tmp_path: Path)
 
 
 def test_a_known_flaky_test_is_no_regression_and_an_unknown_one_goes_to_review(tmp_path: Path) -> None:
+    marks = tmp_path / "marks"  # outside of every worktree: what lies in one is gone from the next
+    marks.mkdir()
     cold = (
-        "from pathlib import Path\n\n\ndef test_cold():\n    mark = Path(__file__).parent / 'cache' / {0!r}\n    warm = mark.exists()\n"
-        "    mark.parent.mkdir(exist_ok=True)\n    mark.touch()\n    assert warm{1}\n"
+        "from pathlib import Path\nfrom calc import add\n\n\ndef test_cold():\n    mark = Path({0!r})\n"
+        "    cold = {1} and not mark.exists()\n    if cold:\n        mark.touch()\n    assert not cold\n"
     )
     files = {
         **FILES,
-        ".gitignore": "cache/\n",
-        "tests/test_known.py": cold.format("known", ""),
-        "tests/test_unknown.py": cold.format("unknown", " or __import__('calc').add(1, 1) == 0"),
+        "tests/test_known.py": cold.format(str(marks / "known"), "True"),
+        "tests/test_unknown.py": cold.format(str(marks / "unknown"), "add(1, 1) != 0"),
     }
     where = Bench(Repo.make(tmp_path / "repo", files), tmp_path)
     assert set(where.court.baseline.flaky) == {("tests", "tests/test_known.py::test_cold")}

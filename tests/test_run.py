@@ -174,11 +174,11 @@ def test_a_missing_ignored_file_is_the_environments_fault_and_is_named(repo: Rep
     assert cured.code == 0, cured.err
 
 
-def test_a_flaky_test_is_reported_and_not_repaired(repo: Repo) -> None:
+def test_a_flaky_test_is_reported_and_not_repaired(repo: Repo, tmp_path: Path) -> None:
     repo.git("checkout", "-q", "HEAD~1")
     flaky = TESTS + (
-        "\n\ndef test_cold():\n    mark = Path(__file__).parent.parent / 'secret' / 'warm'\n    warm = mark.exists()\n"
-        "    mark.parent.mkdir(exist_ok=True)\n    mark.touch()\n    assert warm\n"
+        f"\n\ndef test_cold():\n    mark = Path({str(tmp_path / 'warm')!r})\n    warm = mark.exists()\n"
+        "    mark.touch()\n    assert warm\n"
     )
     repo.commit("cache", {"tests/test_shop.py": flaky})
     said = zwarm("fix-tests", "--json", cwd=repo.path)
@@ -186,6 +186,7 @@ def test_a_flaky_test_is_reported_and_not_repaired(repo: Repo) -> None:
     (task,) = said.json["tasks"]
     assert task["status"] == "flaky"
     assert "of 3 times" in task["reason"]
+    (tmp_path / "warm").unlink()
     strict = zwarm("fix-tests", "--json", "--strict-flaky", cwd=repo.path)
     assert strict.code == 1
 

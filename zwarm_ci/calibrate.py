@@ -73,7 +73,9 @@ def lacks(case: Case, *, in_place: bool) -> dict[str, Lack]:
         found = _compared(case)
     left = [f for f in case.result.failures if f.id in case.red and f.id not in found and case.check.is_test]
     for test_id, thing in diagnose.explain(left, case.tree, here=_here(case)).items():
-        found[test_id] = Lack(f"environment: {thing.why}", thing.config)
+        line = "; ".join(thing.config.splitlines())
+        add = f"; add {line} to [checks.{case.check.name}]" if line else ""
+        found[test_id] = Lack(f"environment: {thing.why}{add}", thing.config)
     if (
         len(found) > 2 and 2 * len(found) > len(case.red) and not case.result.passed
     ):  # nothing passes: what most say is why
