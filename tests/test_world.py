@@ -294,3 +294,17 @@ def test_a_test_that_a_clean_worktree_skips_is_never_taken_for_green(tmp_path: P
     else:
         (note,) = [n for n in said.json["notes"] if "skipped in clean worktrees" in n]
         assert 'include = ["native.bin"]' in note
+
+
+def test_a_variable_that_leads_outside_is_proposed_with_the_network(tmp_path: Path, outside: int) -> None:
+    test = (
+        "import os, socket\n\n\ndef test_database():\n    host, port = os.environ['SHOP_DATABASE'].split(':')\n"
+        "    with socket.create_connection((host, int(port)), 5) as s:\n        assert s.recv(5) == b'hello'\n"
+    )
+    repo = project(tmp_path / "p", {"tests/test_database.py": test}, bad=False)
+    said = zwarm("doctor", cwd=repo.path, SHOP_DATABASE=f"127.0.0.1:{outside}", **NOT_CI)
+    assert said.code == 1, said.out
+    config = said.out[said.out.rindex("[checks.tests]") :]
+    assert config.splitlines()[-2:] == ['env = ["SHOP_DATABASE"]', "network = true"]
+    repo.commit("as the doctor says", {".zwarm/config.toml": config})
+    assert zwarm("doctor", cwd=repo.path, SHOP_DATABASE=f"127.0.0.1:{outside}", **NOT_CI).code == 0

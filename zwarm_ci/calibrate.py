@@ -175,14 +175,21 @@ def _by_variables(case: Case, ids: Sequence[str], variables: Mapping[str, str]) 
         case.trees.discard(twin)
         return good
 
-    good = heals(tuple(variables))
+    good, also = heals(tuple(variables)), ""
+    around = case.trees.surroundings
+    if not good and around.offline(case.check):  # what a variable names may lie outside, a database for one
+        around.allow_network(case.check, "a trial")
+        good, also = heals(tuple(variables)), "network = true"
+    needed = _smallest(tuple(variables), lambda part: set(heals(part)) >= set(good)) if good else ()
+    if also:
+        around.deny_network(case.check)
     if not good:
         return {}
-    needed = _smallest(tuple(variables), lambda part: set(heals(part)) >= set(good))
     listed = ", ".join(f'"{n}"' for n in needed)
-    config = f"env = [{listed}]"
+    config = "\n".join(filter(None, (f"env = [{listed}]", also)))
     names = ", ".join(needed)
-    why = f"environment: it needs the variable {names}, which is set here and not handed on; add {config} to [checks.{case.check.name}]"
+    add = f"add {'; '.join(config.splitlines())} to [checks.{case.check.name}]"
+    why = f"environment: it needs the variable {names}, which is set here and not handed on; {add}"
     return dict.fromkeys(good, Lack(why, config))
 
 
