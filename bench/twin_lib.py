@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shlex
@@ -154,12 +155,18 @@ class Checkout:
     branches: frozenset[str]
 
     @classmethod
-    def at(cls, top: Path, recipe: Recipe) -> Checkout:
-        """The checkout at `top`.
+    @contextmanager
+    def at(cls, top: Path, recipe: Recipe) -> Iterator[Checkout]:
+        """The checkout at `top`, nobody else's while inside.
 
         Raises:
-            UnfitError: it has changes, or is on no branch.
+            UnfitError: another bench is at work in it, it has changes, or is on no branch.
         """
+        with _alone(top):
+            yield cls._read(top, recipe)
+
+    @classmethod
+    def _read(cls, top: Path, recipe: Recipe) -> Checkout:
         blank = cls(top, recipe, "", "", frozenset())
         if dirty := blank.git("status", "--porcelain"):
             raise UnfitError(f"it has changes of its own: {dirty.splitlines()[0]}")
@@ -259,6 +266,20 @@ class Checkout:
     def sources(self) -> dict[str, str]:
         """Tracked Python files that are no tests."""
         return Clone(self.top, "").sources()
+
+
+@contextmanager
+def _alone(top: Path) -> Iterator[None]:
+    """Two benches in one checkout would take each other's plants for the base."""
+    folder = os.open(top, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UnfitError("another bench is at work in it") from error
+        yield
+    finally:
+        os.close(folder)
 
 
 def _argv(command: str) -> list[str]:

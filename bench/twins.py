@@ -233,8 +233,7 @@ def look(top: Path, recipe: Recipe, tool: Sequence[str], *, configured: bool, se
     config = recipe.config if configured else ""
     rows: list[Row] = []
     try:
-        checkout = Checkout.at(top, recipe)
-        with checkout.served():
+        with Checkout.at(top, recipe) as checkout, checkout.served():
             rows = [examine(checkout, tool, config, spot, seed) for spot in recipe.plants or (None,)]
     except (UnfitError, CommandError) as error:
         rows.append(Row(top.name, "recipe's" if config else "none", note=f"not looked at: {error}"))

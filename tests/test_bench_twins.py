@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,8 @@ from real_repos import changes, fingerprint
 from twin_lib import Checkout, Recipe, Spot, Tally, UnfitError, recipes, tally
 from twins import Row, Said, healthy, look, main, planted, read, table
 
+from zwarm_ci import proc
+from zwarm_ci.errors import InterruptedRunError
 from zwarm_ci.git import Git
 
 RUNNERS = [
@@ -132,19 +135,45 @@ def checkout(tmp_path: Path) -> Path:
 
 def test_a_plant_is_committed_and_taken_away_again(checkout: Path) -> None:
     before = fingerprint(checkout)
-    repo = Checkout.at(checkout, Recipe(suite=SUITE))
-    assert repo.plain([]) == Tally(2, 0, 0)
-    repo.plant(Spot("calc.py", "x + x", "x - x"))
-    repo.commit("Tidy up")
-    assert repo.plain([]) == Tally(1, 1, 0, 1)
-    repo.git("branch", "zwarm-ci/x")
-    (checkout / "left.db").write_text("by a test")
-    repo.restore()
-    gits_own = (".git/logs/", ".git/index", ".git/ORIG_HEAD", ".git/COMMIT_EDITMSG", ".git/packed-refs")
-    assert [name for name in changes(before, fingerprint(checkout), None) if not name.startswith(gits_own)] == []
-    assert repo.git("status", "--porcelain") == ""
-    with pytest.raises(UnfitError, match="stands 2 times"):
-        repo.plant(Spot("calc.py", "return x", "return -x"))
+    with Checkout.at(checkout, Recipe(suite=SUITE)) as repo:
+        assert repo.plain([]) == Tally(2, 0, 0)
+        with repo.left_as_it_was():
+            repo.plant(Spot("calc.py", "x + x", "x - x"))
+            repo.commit("Tidy up")
+            assert repo.plain([]) == Tally(1, 1, 0, 1)
+            repo.git("branch", "zwarm-ci/x")
+            (checkout / "left.db").write_text("by a test")
+        gits_own = (".git/logs/", ".git/index", ".git/ORIG_HEAD", ".git/COMMIT_EDITMSG", ".git/packed-refs")
+        assert [name for name in changes(before, fingerprint(checkout), None) if not name.startswith(gits_own)] == []
+        assert repo.git("status", "--porcelain") == ""
+        with pytest.raises(UnfitError, match="stands 2 times"):
+            repo.plant(Spot("calc.py", "return x", "return -x"))
+
+
+def test_a_stop_leaves_the_checkout_as_it_was(checkout: Path) -> None:
+    def stopped(repo: Checkout) -> None:
+        with repo.left_as_it_was():
+            repo.plant(Spot("calc.py", "x + x", "x - x"))
+            repo.commit("Tidy up")
+            proc.STOP.set(signal.SIGTERM)
+            repo.plain([SUITE])
+
+    with Checkout.at(checkout, Recipe()) as repo:
+        try:
+            with pytest.raises(InterruptedRunError):
+                stopped(repo)
+        finally:
+            proc.STOP.clear()
+        assert (checkout / "calc.py").read_text() == SOURCE
+        assert repo.git("log", "--format=%s") == "All"
+
+
+def test_two_benches_do_not_meet_in_a_checkout(checkout: Path) -> None:
+    with Checkout.at(checkout, Recipe()):
+        (row,) = look(checkout, Recipe(), ("false",), configured=False, seed=1)
+    assert row.note == "not looked at: another bench is at work in it"
+    with Checkout.at(checkout, Recipe()) as repo:
+        assert repo.branch == "main"
 
 
 def test_a_checkout_with_changes_is_not_touched(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:

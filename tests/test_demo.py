@@ -32,7 +32,7 @@ def test_four_kinds_are_repaired_one_is_flaky_and_two_are_honestly_not_fixed(
         "tests/test_allocation.py::test_cents_left_over_go_to_the_largest_remainders",
         "tests/test_receipts.py::test_half_a_cent_goes_down_on_receipts",
     }
-    (folder,) = (tmp_path / "tmp").glob("zwarm-ci-demo-*/*")
+    (folder,) = (tmp_path / "tmp").glob("zwarm-ci-demo-*/shop")
     made, again = Repo(folder), Repo(build(tmp_path / "again"))
     branch = outcome["branch"]
     assert made.git("status", "--porcelain", "--ignored") == "!! .zwarm/"
