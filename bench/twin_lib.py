@@ -28,9 +28,10 @@ _WORDS = {
     "skipped": "skipped", "pending": "skipped", "todo": "skipped", "ignored": "skipped", "xfailed": "skipped",
     "expected failures": "skipped",
 }  # fmt: skip
-#: Closing lines: pytest, jest, vitest, node --test, mocha, cargo.
+#: Closing lines: pytest, pytest-pretty, jest, vitest, cargo, mocha.
 _CLOSING = (
     re.compile(r"^=* ?(\d+ (?:passed|failed|errors?|skipped|xfailed|xpassed|warnings?)\b.*) in [\d.]+s"),
+    re.compile(r"^\s+(\d+ (?:passed|failed|errors?|skipped|xfailed|xpassed))$"),
     re.compile(r"^Tests:\s+(.*\d+ total)"),
     re.compile(r"^\s*Tests\s+(\d+ .*\(\d+\))"),
     re.compile(r"^test result: \w+\. (.*)"),

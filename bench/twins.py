@@ -31,6 +31,8 @@ MOST_RED = 0.4  # of a suite; an edit that breaks more is no regression that som
 #: Ends of a task that say the code is right and something else is not.
 _NOT_THE_CODE = frozenset({"unverifiable", "flaky"})
 _NAMED = ("fixed", "attributed")
+#: Ends of a task that was not worked on to its end, which is no verdict.
+_CUT_OFF = frozenset({"over_budget", "timed_out", "interrupted", "blocked", "executor_failed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,10 @@ class Said:
             return "no outcome"
         if self.status == "green" or not ends:
             return self.status
-        named = next((end for end in _NAMED if end in ends), "")
-        return named or ("still failing" if self.blamed else "unverifiable" if self.excused else self.status)
+        if named := next((end for end in _NAMED if end in ends), ""):
+            return named
+        worked_on = ends - _NOT_THE_CODE - _CUT_OFF
+        return "still failing" if worked_on else "stopped" if ends & _CUT_OFF else "unverifiable"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from zwarm_ci.git import Git
 RUNNERS = [
     ("pytest", "== 3 failed, 70 passed, 2 skipped, 1 xfailed, 9 warnings, 6 subtests passed in 3.77s ==", (70, 3, 3)),
     ("pytest -q", "79 passed, 1 skipped in 0.57s", (79, 0, 1)),
+    ("pytest-pretty", "Results (17.1s):\n       853 passed\n        41 xfailed", (853, 0, 41)),
     ("broken pytest", "3 skipped, 23 errors in 3.48s", (0, 23, 3)),
     ("unittest", "Ran 303 tests in 6.818s\n\nOK (skipped=55)", (248, 0, 55)),
     ("red unittest", "Ran 9 tests in 1s\n\nFAILED (failures=2, errors=1, expected failures=1)", (5, 3, 1)),
@@ -76,6 +77,7 @@ def test_tests_that_the_twin_left_out_are_unseen_where_nothing_was_said() -> Non
         (replace(GREEN, status="not_fixed", exit=1, tasks=(("attributed", 2, ""),)), 2, "attributed", 0, True),
         (replace(GREEN, status="not_fixed", exit=1, tasks=(("no_changes", 2, ""),)), 2, "still failing", 0, True),
         (replace(GREEN, status="blocked", exit=4, tasks=(("unverifiable", 1, "e"),)), 2, "unverifiable", 0, False),
+        (replace(GREEN, status="stopped", exit=3, tasks=(("over_budget", 2, ""),)), 2, "stopped", 0, False),
         (Said(trouble="Traceback"), 2, "no outcome", 0, False),
     ],
 )
