@@ -24,7 +24,8 @@ LEVELS = [
     private config
     environment budget journal sessions reports
     checks site inplace
-    detect services setups submodules
+    detect services submodules
+    setups
     diagnose surround furnish
     trees
     calibrate

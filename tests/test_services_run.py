@@ -21,7 +21,7 @@ from zwarm_ci.checks.base import Around
 from zwarm_ci.errors import ConfigError, InterruptedRunError
 from zwarm_ci.reap import descendants
 from zwarm_ci.scrub import child_env
-from zwarm_ci.services import Services, Slot, Slots, fill, listening, running
+from zwarm_ci.services import Services, Slot, Slots, fill, listening
 from zwarm_ci.stop import STOP
 from zwarm_ci.task import Check
 
@@ -211,8 +211,9 @@ def test_the_prefix_goes_before_both_commands(make: Callable[..., Services], tmp
 def test_settings_and_folder_are_the_checks(tmp_path: Path) -> None:
     tree = plant(tmp_path / "tree", FILES)
     check = Check("tests", "true", workdir="sub", services_up=f"A=1 {PYTHON} ../tell.py")
-    with running(check, tree, env={**child_env(), "B": "2"}, log=tmp_path / "log") as trouble:
-        assert trouble == ""
+    services = Services(check, tree, env={**child_env(), "B": "2"}, log=tmp_path / "log")
+    assert services.up() == ""
+    services.down()
     assert (tmp_path / "log").read_text() == f"1 2 {tree / 'sub'}\n"
 
 

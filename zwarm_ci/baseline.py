@@ -85,10 +85,10 @@ def establish(
         flaky: dict[tuple[str, str], tuple[int, int]] = {}
         if check.is_test and result.failed and not result.trouble:
             tell(f"{check.name}: {len(result.failed)} red, running them again")
-            result, flaky = _chance(trees, check, twin, result, reruns)
+            result, flaky = _chance(trees, check, twin.tree, result, reruns)
         there, blind = _skipped_here_alone(trees, check, result) if same_as_tree else ({}, "")
         red = tuple(i for i in result.failed if (check.name, i) not in flaky)
-        result, note = _with_network(trees, check, twin, result, (*red, *there))
+        result, note = _with_network(trees, check, twin.tree, result, (*red, *there))
         red = tuple(i for i in (*red, *there) if result.state(i) in {"failed", "skipped"})
         found: dict[str, Lack] = {}
         if result.trouble.startswith("environment") or (red and not result.trouble):
@@ -111,11 +111,11 @@ def establish(
     if edited := ", ".join(submodules.edited(user)):
         note = f"uncommitted work in submodules is no part of what was checked: {edited}"
         sorted_out = replace(sorted_out, notes=(*sorted_out.notes, note))
-    if missing := ", ".join(trees.furnisher.missing_submodules):
+    if missing := ", ".join(submodules.missing(trees.repo, twin.tree)):
         note = (
             f"the checkout lacks these submodules, and so do clean worktrees: {missing} (git submodule update --init)"
         )
-        return replace(sorted_out, notes=(*sorted_out.notes, note))
+        sorted_out = replace(sorted_out, notes=(*sorted_out.notes, note))
     return sorted_out
 
 
@@ -142,16 +142,16 @@ def _said(check: Check, hidden: Mapping[tuple[str, str], str]) -> str:
 
 
 def _with_network(
-    trees: Trees, check: Check, twin: Prepared, result: CheckResult, wrong: Sequence[str]
+    trees: Trees, check: Check, tree: str, result: CheckResult, wrong: Sequence[str]
 ) -> tuple[CheckResult, str]:
     """The result to go by, and a note: where ids are `wrong` only because the network is off, it is switched on for the run."""
     if not trees.surroundings.offline(check) or not (wrong or result.trouble.startswith("environment")):
         return result, ""
     trees.surroundings.allow_network(check, "the base is red without it")
-    if healed(trees.anew(check, twin.tree, only=only(wrong)), wrong, result):
+    if healed(trees.anew(check, tree, only=only(wrong)), wrong, result):
         config = f"network = true under [checks.{check.name}]"
         note = f"{check.name}: ran with the network on, as it is red without ({config} saves the second run)"
-        return trees.anew(check, twin.tree), note
+        return trees.anew(check, tree), note
     trees.surroundings.deny_network(check)
     return result, ""
 
@@ -195,22 +195,22 @@ def only(ids: Sequence[str]) -> tuple[str, ...]:
 
 
 def _chance(
-    trees: Trees, check: Check, twin: Prepared, first: CheckResult, reruns: int
+    trees: Trees, check: Check, tree: str, first: CheckResult, reruns: int
 ) -> tuple[CheckResult, dict[tuple[str, str], tuple[int, int]]]:
     """The result to go by, and which of its reds are flaky: (passes, runs).
 
     Where chance alone kept the rest of a suite from running, a whole run tells what is red in it.
     """
-    flaky = _rerun(trees, check, twin, first.failed, reruns)
+    flaky = _rerun(trees, check, tree, first.failed, reruns)
     hiding = {f.id for f in first.failures if f.message == "timed out" or f.id.endswith("::startup")}
     if not any((check.name, i) in flaky for i in hiding):
         return first, flaky
-    whole = trees.anew(check, twin.tree)
+    whole = trees.anew(check, tree)
     if whole.timed_out or any(i.endswith("::startup") for i in whole.failed):
         return first, {key: n for key, n in flaky.items() if key[1] not in hiding}
     new = tuple(i for i in whole.failed if i not in first.failed)
     if new and not whole.trouble:
-        flaky |= _rerun(trees, check, twin, new, reruns)
+        flaky |= _rerun(trees, check, tree, new, reruns)
     kept = tuple(f for f in first.failures if f.id not in whole.failed)
     ids = {f.id for f in kept}
     return replace(
@@ -231,7 +231,7 @@ def _alone(trees: Trees, check: Check, twin: Prepared, red: Sequence[str]) -> tu
 
 
 def _rerun(
-    trees: Trees, check: Check, twin: Prepared, red: Sequence[str], reruns: int
+    trees: Trees, check: Check, tree: str, red: Sequence[str], reruns: int
 ) -> dict[tuple[str, str], tuple[int, int]]:
     """Which of `red` also pass in clean worktrees of the same commit: (passes, runs).
 
@@ -240,12 +240,12 @@ def _rerun(
     """
     passes = dict.fromkeys(red, 0)
     for _ in range(reruns):
-        again = trees.anew(check, twin.tree, only=only(red))
+        again = trees.anew(check, tree, only=only(red))
         for test_id in red:
             passes[test_id] += again.state(test_id) == "passed"
     runs = reruns
     if any(n == reruns for n in passes.values()) and reruns:
-        whole = trees.anew(check, twin.tree)
+        whole = trees.anew(check, tree)
         runs += 1
         for test_id, n in passes.items():
             if n == reruns:

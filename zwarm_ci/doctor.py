@@ -15,7 +15,7 @@ from zwarm_ci import baseline as before
 from zwarm_ci import confine, environment, inplace, proc, selection, site
 from zwarm_ci.baseline import Baseline
 from zwarm_ci.budget import Ledger
-from zwarm_ci.config import Settings
+from zwarm_ci.config import Settings, dotted, toml
 from zwarm_ci.detect import derive_kind, detect, managers
 from zwarm_ci.detect.base import Tree
 from zwarm_ci.environment import Environment
@@ -24,7 +24,6 @@ from zwarm_ci.executors import EXECUTORS
 from zwarm_ci.furnish import Furnisher
 from zwarm_ci.git import open_repository
 from zwarm_ci.selection import Request
-from zwarm_ci.settings import load as config_of
 from zwarm_ci.surround import Surroundings
 from zwarm_ci.task import Check
 from zwarm_ci.trees import Trees
@@ -69,8 +68,7 @@ def examine(request: Request, tell: before.Tell, *, quick: bool = False) -> Diag
     user = open_repository(request.directory)
     found = Diagnosis()
     with proc.stoppable(), site.workshop(user) as (scratch, private):
-        base = private.snapshot("worktree")
-        settings = config_of(lambda path: private.read(base, path), base[:12], request.config_file, request.sets)
+        base, settings = selection.base_and_settings(request, private)
         means = confine.means()
         _say_what_is_here(found, means, user.top.resolve(), scratch, user.folders)
         with contextlib.closing(Surroundings(secrets.token_hex(4), means)) as surroundings:
@@ -186,20 +184,15 @@ def _table(check: Check, added: Mapping[str, Any]) -> str:
         "services.down",
         "exclusive",
         "network",
+        "isolation",
     ):
         value = getattr(check, key.replace(".", "_"))
         if value != getattr(plain, key.replace(".", "_")):
             said[key] = list(value) if isinstance(value, tuple) else value
     for key, value in added.items():
         said[key] = [*said.get(key, []), *value] if isinstance(value, list) else value
-    name = check.name if check.name.replace("-", "").replace("_", "").isalnum() else json.dumps(check.name)
-    return f"[checks.{name}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in said.items())
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(_toml(v) for v in value)}]"
-    return f"{value:g}" if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
+    title = dotted(("checks", check.name))
+    return f"[{title}]\n" + "".join(f"{key} = {toml(value)}\n" for key, value in said.items())
 
 
 def as_text(found: Diagnosis) -> str:

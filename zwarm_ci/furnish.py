@@ -36,7 +36,6 @@ class Furnisher:
         self.repo, self.top, self.tell = repo, repo.user.top.resolve(), tell
         self._built_for = repo.tree_of(built_for)
         self.env_of = functools.cache(self._discover)
-        self.missing_submodules: tuple[str, ...] = ()
 
     def _discover(self, workdir: str) -> Environment:
         return environment.discover(self.top, workdir)
@@ -49,7 +48,7 @@ class Furnisher:
     def furnish(self, checks: Sequence[Check], path: Path, tree: str, scratch: Path) -> dict[str, Outfit]:
         """Make the worktree at `path`, which holds `tree`, ready for `checks`; the folder above it is used for what is beside it."""
         outfits: dict[str, Outfit] = {}
-        self.missing_submodules = submodules.place(self.repo, tree, path, path.parent)
+        submodules.place(self.repo, tree, path, path.parent)
         mapped: dict[Environment, Environment] = {}
         ran: dict[tuple[str, str], str] = {}
         for check in checks:
@@ -94,10 +93,11 @@ class Furnisher:
 
     def _stale(self, source: Environment, tree: str) -> str:
         """Trouble where a compiled extension may be older than what it is made from."""
-        if source.top != self.top or tree == self._built_for:
+        built = (*source.built, *(rel for _, rel in source.extras))
+        if source.top != self.top or tree == self._built_for or not any(map(environment.is_extension, built)):
             return ""
         changed = (c.path for c in self.repo.changes(self._built_for, tree))
-        if file := environment.stale_extensions((*source.built, *(rel for _, rel in source.extras)), changed):
+        if file := next(filter(environment.is_native, changed), ""):
             return (
                 f"environment: {file} differs from what the compiled extension was built from "
                 '(have it built in each worktree: setup = "python -m pip install -e .")'

@@ -70,6 +70,16 @@ class Git:
         """The NUL-separated paths that a `-z` command prints; names that are not UTF-8 keep their bytes as surrogates."""
         return [os.fsdecode(p) for p in self.run(*args, env=env).stdout.split(b"\0") if p]
 
+    def entries(self, rev: str) -> list[tuple[str, str, str]]:
+        """(mode, object id, path) of every file and submodule in `rev`."""
+        found = []
+        for raw in self.run("ls-tree", "-r", "-z", rev).stdout.split(b"\0"):
+            meta, _, path = raw.partition(b"\t")
+            if path:
+                mode, _, sha = decode(meta).split()
+                found.append((mode, sha, os.fsdecode(path)))
+        return found
+
     def with_env(self, **env: str) -> Git:
         """The same repository with further variables."""
         return Git(self.cwd, {**self.env, **env}, self.filters)

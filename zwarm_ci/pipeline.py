@@ -22,7 +22,6 @@ from zwarm_ci.integrate import Union, settle
 from zwarm_ci.plan import make_tasks, named
 from zwarm_ci.reports.write import write_all
 from zwarm_ci.selection import Request
-from zwarm_ci.settings import load as config_of
 from zwarm_ci.surround import Surroundings
 from zwarm_ci.trees import Trees
 from zwarm_ci.verdict import Outcome
@@ -47,8 +46,7 @@ def run(request: Request, watch: Watch) -> Finished:
     user = open_repository(request.directory)
     request = selection.with_last_green(request, user)
     with proc.stoppable(), places.workshop(user) as (scratch, private):
-        base = user.commit_of(request.base) if request.base else private.snapshot(request.source)
-        settings = config_of(lambda path: private.read(base, path), base[:12], request.config_file, request.sets)
+        base, settings = selection.base_and_settings(request, private)
         ledger = Ledger(settings.budget.minutes, settings.budget.check_minutes)
         watch.begin(ledger)
         site = places.begin(user, settings.state_dir, scratch, private)

@@ -9,7 +9,6 @@ from zwarm_ci import site as places
 from zwarm_ci.furnish import Furnisher
 from zwarm_ci.git import open_repository
 from zwarm_ci.selection import Request
-from zwarm_ci.settings import load as config_of
 
 
 def preview(request: Request, *, as_json: bool) -> str:
@@ -22,8 +21,7 @@ def preview(request: Request, *, as_json: bool) -> str:
     request = selection.with_last_green(request, user)
     user.free_branch(selection.branch_name(request, places.run_id()))
     with places.workshop(user) as (scratch, private):
-        base = user.commit_of(request.base) if request.base else private.snapshot(request.source)
-        settings = config_of(lambda path: private.read(base, path), base[:12], request.config_file, request.sets)
+        base, settings = selection.base_and_settings(request, private)
         furnisher = Furnisher(private, base)
         look = private.worktree(base, scratch / "look" / furnisher.name)
         checks, notes = selection.choose_checks(request, settings, look.path, furnisher.env_of, user.prefix)

@@ -133,9 +133,8 @@ class PrivateRepository:
         """A fresh checkout of `commit` at `path`, detached."""
         path.parent.mkdir(parents=True, exist_ok=True)
         workers = f"checkout.workers={min(os.cpu_count() or 1, 8)}"
-        with locked(
-            self.path / "worktrees.lock"
-        ):  # git reads its siblings' folders, and fails on one that is half made
+        # One at a time: git reads the siblings' folders, and fails on one that is half made.
+        with locked(self.path / "worktrees.lock"):
             self.git.run("-c", workers, "worktree", "add", "--quiet", "--detach", "--force", str(path), commit)
         return Worktree(self, path)
 
@@ -165,21 +164,6 @@ class PrivateRepository:
     def files(self, rev: str) -> list[str]:
         """Every path in `rev`."""
         return self.git.paths("ls-tree", "-r", "-z", "--name-only", rev)
-
-    def entries(self, rev: str) -> list[tuple[str, str]]:
-        """(path, blob id) of every file in `rev`."""
-        found = []
-        for raw in self.git.run("ls-tree", "-r", "-z", rev).stdout.split(b"\0"):
-            meta, _, path = raw.partition(b"\t")
-            if path:
-                found.append((os.fsdecode(path), decode(meta).split()[2]))
-        return found
-
-    def links(self, rev: str) -> list[tuple[str, str]]:
-        """(path, commit id) of every submodule in `rev`."""
-        lines = self.git.run("ls-tree", "-r", "-z", rev).stdout.split(b"\0")
-        found = (line.partition(b"\t") for line in lines if line.startswith(b"160000 "))
-        return [(os.fsdecode(path), decode(meta).split()[2]) for meta, _, path in found]
 
     def as_commit(self, rev: str) -> str:
         """`rev` itself where it is a commit, else a commit of that tree without parents, the same for the same tree."""

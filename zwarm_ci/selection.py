@@ -20,8 +20,10 @@ from zwarm_ci.executors import EXECUTORS
 from zwarm_ci.executors.base import Workbench
 from zwarm_ci.git import Repository
 from zwarm_ci.loop import Rung, Shop
+from zwarm_ci.private import PrivateRepository
 from zwarm_ci.protected import files_of_tests
 from zwarm_ci.scrub import decode
+from zwarm_ci.settings import load
 from zwarm_ci.site import Site
 from zwarm_ci.task import Check
 from zwarm_ci.trees import Trees
@@ -70,6 +72,16 @@ class Request:
     def at_once(self) -> int:
         """How many tasks are worked on at the same time."""
         return self.parallel or min(4, os.cpu_count() or 1)
+
+
+def base_and_settings(request: Request, private: PrivateRepository) -> tuple[str, Settings]:
+    """The commit that is looked at or repaired, and the settings as its files have them.
+
+    Raises:
+        UsageError: no commit has that name. BlockedError: a merge is not resolved. ConfigError: the settings are wrong.
+    """
+    base = private.user.commit_of(request.base) if request.base else private.snapshot(request.source)
+    return base, load(lambda path: private.read(base, path), base[:12], request.config_file, request.sets)
 
 
 def look(request: Request, settings: Settings, trees: Trees, base: str) -> tuple[tuple[Check, ...], tuple[str, ...]]:

@@ -22,8 +22,10 @@ from typing import Any
 from zwarm_ci import environment
 from zwarm_ci.checks import argv_of, run_setup
 from zwarm_ci.checks.base import PACKAGE_SETTINGS
+from zwarm_ci.detect.base import Tree
+from zwarm_ci.detect.packagers import uses_pnp
 from zwarm_ci.environment import Environment
-from zwarm_ci.files import locked, write_atomic
+from zwarm_ci.files import kept_folder, locked, write_atomic
 from zwarm_ci.private import PrivateRepository
 from zwarm_ci.proc import run
 from zwarm_ci.scrub import child_env, decode
@@ -50,28 +52,13 @@ def makes_environment(check: Check, env: Environment) -> bool:
     """Whether the check's set-up makes the environment rather than something inside a worktree."""
     command = " ".join(argv_of(check.setup)[0]) if check.setup else ""
     if _WHOLE.match(command):
-        return not (command.startswith("yarn") and _plugs_in(env.top / check.workdir))
+        return not (command.startswith("yarn") and uses_pnp(Tree(env.top).at(check.workdir)))
     return bool(_INTO.match(command)) and not _usable(check, env)
-
-
-def _plugs_in(folder: Path) -> bool:
-    """Whether yarn makes a loader here rather than node_modules (Plug'n'Play): it names files of the tree that it was made in."""
-    lock, settings = (folder / "yarn.lock", folder / ".yarnrc.yml")
-    if not lock.is_file() or b"__metadata:" not in lock.read_bytes()[:4096]:
-        return False
-    text = settings.read_text("utf-8", "replace") if settings.is_file() else ""
-    return not re.search(r"^nodeLinker:\s*['\"]?(node-modules|pnpm)", text, re.MULTILINE)
 
 
 def _usable(check: Check, env: Environment) -> bool:
     """Whether what is there can run the check but for the set-up (which then adds to it, worktree by worktree)."""
     return bool(env.python) and (check.kind != "pytest" or "pytest" in env.modules)
-
-
-def cache_folder() -> Path:
-    """Where set-ups are kept between runs."""
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path("~/.cache").expanduser()) / "zwarm-ci" / "setups"
 
 
 def key_of(repo: PrivateRepository, check: Check, tree: str, env: Environment) -> str:
@@ -82,7 +69,7 @@ def key_of(repo: PrivateRepository, check: Check, tree: str, env: Environment) -
         facts.update(f"{fact}\0".encode())
     for name in sorted(n for n in os.environ if PACKAGE_SETTINGS.match(n)):
         facts.update(f"{name}={os.environ[name]}\0".encode("utf-8", "surrogateescape"))
-    entries = dict(repo.entries(tree))
+    entries = {path: blob for _, blob, path in repo.git.entries(tree)}
     named = _named(repo, tree, check, entries)
     for path, blob in entries.items():
         if path in named or _READ.search(path) or environment.is_native(path):
@@ -108,7 +95,7 @@ def prepared(
     repo: PrivateRepository, check: Check, tree: str, env: Environment, scratch: Path, tell: Callable[[str], None]
 ) -> tuple[Environment, str]:
     """The environment that the check's set-up makes for `tree`, from the cache or made now; or the trouble that it had."""
-    folder = cache_folder() / key_of(repo, check, tree, env)
+    folder = kept_folder("setups") / key_of(repo, check, tree, env)
     place = folder / (repo.user.top.name or "repository")
     with locked(folder.with_suffix(".lock")):
         ready = folder / "ready.json"

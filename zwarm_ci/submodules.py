@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from zwarm_ci.git import Git, Repository
 from zwarm_ci.private import PrivateRepository, alternate
 
+_SUBMODULE = "160000"
 
-def place(repo: PrivateRepository, tree: str, path: Path, beside: Path) -> tuple[str, ...]:
-    """Check out every submodule of `tree` below `path`, each with a repository of its own in `beside`.
 
-    Returns:
-        The paths of those that the checkout does not have at the commit that `tree` records, nested ones included.
-    """
-    if not repo.user.submodules:
-        return ()
-    missing: list[str] = []
-    for number, (name, commit) in enumerate(repo.links(tree)):
-        source = Git(repo.user.top / name, filters=repo.user.git.filters)
-        if not (source.cwd / ".git").exists() or source.ask("cat-file", "-t", commit) != "commit":
-            missing.append(name)
-            continue
-        _check_out(source, commit, path / name, beside / f"submodule{number}")
-        missing += [f"{name}/{inner}" for inner in _inner(source, commit)]
-    return tuple(missing)
+def place(repo: PrivateRepository, tree: str, path: Path, beside: Path) -> None:
+    """Check out every submodule of `tree` that the checkout has, below `path`, each with a repository of its own in `beside`."""
+    for number, (name, commit, source) in enumerate(_recorded(repo, tree)):
+        if _has(source, commit):
+            _check_out(source, commit, path / name, beside / f"submodule{number}")
+
+
+def missing(repo: PrivateRepository, tree: str) -> tuple[str, ...]:
+    """Paths of submodules that the checkout does not have at the commit that `tree` records; nested ones stand in no worktree."""
+    found: list[str] = []
+    for name, commit, source in _recorded(repo, tree):
+        found += [f"{name}/{inner}" for inner, _ in _in(source, commit)] if _has(source, commit) else [name]
+    return tuple(found)
+
+
+def _recorded(repo: PrivateRepository, tree: str) -> Iterator[tuple[str, str, Git]]:
+    """(path, commit, the checkout's repository of it) of each submodule of `tree`."""
+    for name, commit in _in(repo.git, tree) if repo.user.submodules else ():
+        yield name, commit, Git(repo.user.top / name, filters=repo.user.git.filters)
+
+
+def _in(git: Git, rev: str) -> list[tuple[str, str]]:
+    return [(path, sha) for mode, sha, path in git.entries(rev) if mode == _SUBMODULE]
+
+
+def _has(source: Git, commit: str) -> bool:
+    return (source.cwd / ".git").exists() and source.ask("cat-file", "-t", commit) == "commit"
 
 
 def edited(user: Repository) -> tuple[str, ...]:
@@ -50,8 +63,3 @@ def _check_out(source: Git, commit: str, target: Path, store: Path) -> None:
     Git(target, {"GIT_DIR": str(store), "GIT_WORK_TREE": str(target)}, source.filters).run(
         "read-tree", "--reset", "-u", commit
     )
-
-
-def _inner(source: Git, commit: str) -> list[str]:
-    listed = source.text("ls-tree", "-r", commit).splitlines()
-    return [line.partition("\t")[2] for line in listed if line.startswith("160000 ")]

@@ -105,11 +105,8 @@ class Trees:
         if free is not None:
             try:
                 free.become(commit)
-            except (
-                BlockedError,
-                CommandError,
-                OSError,
-            ):  # a check removed it, or left something that cannot be removed
+            except (BlockedError, CommandError, OSError):
+                # A check removed it, or left something that cannot be removed.
                 shutil.rmtree(free.path.parent, ignore_errors=True)
             else:
                 return free
@@ -166,7 +163,7 @@ class Trees:
             return CheckResult(check.name, check.run, None, trouble=outfit.trouble)
         with self._turn(check):
             if check.isolation == "inplace":
-                return self._run_inplace(check, prepared, outfit, only=only, canary=canary)
+                return self._run_inplace(check, prepared.tree, only, canary=canary)
             return self._run(check, prepared.path, outfit.env, only, canary=canary, variables=variables)
 
     @contextlib.contextmanager
@@ -176,20 +173,22 @@ class Trees:
         with self._slots.held(alone=check.exclusive or check.isolation == "inplace"), lock:
             yield
 
-    def _run_inplace(
-        self, check: Check, prepared: Prepared, outfit: Outfit, *, only: Sequence[str], canary: bool
-    ) -> CheckResult:
+    def _run_inplace(self, check: Check, tree: str, only: Sequence[str], *, canary: bool) -> CheckResult:
         if not inplace.is_disposable():
             return CheckResult(check.name, check.run, None, trouble=inplace.REFUSED)
-        top = self.furnisher.top
-        if self._checkout is None:
-            self._checkout = inplace.InPlace(self.repo, top)
-        self._checkout.stand(prepared.tree)
+        checkout = self._disposable()
+        checkout.stand(tree)
         try:
             env = self.furnisher.env_of(check.workdir)
-            return self._run(check, top, env, only, canary=canary, variables={})
+            return self._run(check, self.furnisher.top, env, only, canary=canary, variables={})
         finally:
-            self._checkout.restore()
+            checkout.restore()
+
+    def _disposable(self) -> inplace.InPlace:
+        """CI's checkout, as it stood when it was first wanted."""
+        if self._checkout is None:
+            self._checkout = inplace.InPlace(self.repo, self.furnisher.top)
+        return self._checkout
 
     def in_place(self, check: Check, *, only: Sequence[str], variables: Mapping[str, str]) -> CheckResult | None:
         """Run a check where a person would, in the checkout and with the network on; None where that cannot be.
@@ -203,7 +202,7 @@ class Trees:
             return None
         env = self.furnisher.in_place(check.workdir, cover / "env")
         with self._slots.held(alone=True):
-            before = None if prefix else inplace.InPlace(self.repo, top)
+            before = None if prefix else self._disposable()
             try:
                 around = Around(prefix, variables)
                 result = self._timed(check, top, env, only, around, canary=True)

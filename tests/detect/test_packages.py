@@ -110,7 +110,7 @@ def test_two_languages_that_call_their_tests_the_same_are_told_apart(tmp_path: P
 
 
 def _interpreter(folder: Path, version: str = "3.9.1") -> Interpreter:
-    return Interpreter("/x/python", "/x/python", "/x", version, (), (str(folder),), ("pytest",), compiled=True)
+    return Interpreter("/x/python", "/x/python", "/x", version, (str(folder),), ("pytest",), compiled=True)
 
 
 def test_a_plugin_that_the_settings_need_and_nobody_installed_is_named(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Sequence[str]:
 
 
 def _found(tree: Path, modules: tuple[str, ...] = (), version: str = "3.11.7") -> tuple[list[Check], str]:
-    interpreter = Interpreter(sys.executable, sys.executable, "/nowhere", version, (), (), modules, compiled=True)
+    interpreter = Interpreter(sys.executable, sys.executable, "/nowhere", version, (), modules, compiled=True)
     env = Environment(tree, sys.executable, (), (), "a test", modules, interpreter=interpreter)
     checks, notes = detect(tree, lambda _: env)
     return list(checks), "\n".join(notes)

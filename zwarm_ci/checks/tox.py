@@ -16,6 +16,7 @@ from pathlib import Path
 
 from zwarm_ci.checks import pythons
 from zwarm_ci.checks.base import PACKAGE_SETTINGS, PROBE, Job
+from zwarm_ci.files import kept_folder
 from zwarm_ci.proc import TAG
 from zwarm_ci.scrub import one_line
 
@@ -101,10 +102,7 @@ def environments(job: Job) -> Path:
     Where an environment names the tree by its path (`deps = -e .`), which tox installs once and then takes for granted, the tree's
     place belongs to it too.
     """
-    home = os.environ.get("XDG_CACHE_HOME")
-    cache = (
-        job.env.get(ENVIRONMENTS) or (Path(home) if home else Path("~/.cache").expanduser()) / "zwarm-ci" / "sessions"
-    )
+    cache = job.env.get(ENVIRONMENTS) or kept_folder("sessions")
     facts = hashlib.sha256(
         f"{_FORM} {sys.platform} {platform.machine()} {[p.version for p in pythons.find()]}".encode()
     )

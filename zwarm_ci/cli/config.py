@@ -25,7 +25,7 @@ def show(common: Common, *, origin: bool, as_json: bool) -> int:
 
     In order of strength: defaults, .zwarm/config.toml or [tool.zwarm-ci] in pyproject.toml, --config, ZWARM_CI_* variables, --set.
     """
-    from zwarm_ci.config import values
+    from zwarm_ci.config import toml, values
     from zwarm_ci.scrub import plain, redactor
     from zwarm_ci.settings import of_head
 
@@ -50,12 +50,3 @@ def _clean(value: Any, mask: Any) -> Any:
     if isinstance(value, str):
         return mask(value)
     return float(value) if isinstance(value, Decimal) else value
-
-
-def toml(value: Any) -> str:
-    """A setting's value as TOML writes it."""
-    if isinstance(value, list):
-        return f"[{', '.join(toml(v) for v in value)}]"
-    if isinstance(value, float):
-        return f"{value:g}"
-    return json.dumps(value, ensure_ascii=False)  # strings and booleans are written alike in both

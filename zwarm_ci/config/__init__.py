@@ -14,7 +14,9 @@ from zwarm_ci.config.tables import (
     LoopSettings,
     Settings,
     VerifySettings,
+    dotted,
     known_keys,
+    toml,
     values,
 )
 
@@ -29,8 +31,10 @@ __all__ = [
     "LoopSettings",
     "Settings",
     "VerifySettings",
+    "dotted",
     "known_keys",
     "load",
     "parse",
+    "toml",
     "values",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -240,3 +241,12 @@ def dotted(path: Sequence[str]) -> str:
 def quoted(part: str) -> str:
     """One part of a key, in quotes where TOML wants them."""
     return part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else f'"{part}"'
+
+
+def toml(value: Any) -> str:
+    """A setting's value as TOML writes it."""
+    if isinstance(value, list):
+        return f"[{', '.join(toml(v) for v in value)}]"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return json.dumps(value, ensure_ascii=False)  # strings and booleans are written alike in both

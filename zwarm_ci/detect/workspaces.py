@@ -72,11 +72,6 @@ def packages(tree: Tree) -> tuple[Package, ...]:
     return tuple(sorted(kept, key=lambda p: (p.folder != ".", p.folder, p.family)))
 
 
-def of_family(tree: Tree, family: Family) -> tuple[Package, ...]:
-    """The packages of one family."""
-    return tuple(p for p in packages(tree) if p.family == family)
-
-
 def _manifests(top: Path) -> Iterator[tuple[str, str]]:
     for root, folders, files in os.walk(top):
         folders[:] = sorted(f for f in folders if f not in NOT_SOURCES and not f.startswith("."))

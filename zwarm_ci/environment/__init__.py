@@ -9,11 +9,11 @@ from zwarm_ci.environment.files import (
     adopt_variables,
     copy_built,
     copy_included,
+    is_extension,
     is_native,
     listed_in,
-    stale_extensions,
 )
-from zwarm_ci.environment.interpreter import discover, look
+from zwarm_ci.environment.interpreter import discover
 from zwarm_ci.environment.node import link_dependencies
 from zwarm_ci.environment.overlay import overlay
 
@@ -25,10 +25,9 @@ __all__ = [
     "copy_built",
     "copy_included",
     "discover",
+    "is_extension",
     "is_native",
     "link_dependencies",
     "listed_in",
-    "look",
     "overlay",
-    "stale_extensions",
 ]

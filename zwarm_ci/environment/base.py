@@ -18,8 +18,7 @@ class Interpreter:
     Attributes:
         executable: what is started. base: the interpreter that a virtual environment was made from (itself elsewhere).
         prefix: `sys.prefix`. version: `3.11.7`.
-        paths: `sys.path`, the starting folder left out.
-        sites: the folders of `paths` in which .pth files count, in Python's order.
+        sites: the folders of `sys.path` in which .pth files count, in Python's order.
         modules: which of pytest, mypy, ruff, xdist, tox and nox it can import.
         compiled: its packages have bytecode (uv installs them without).
     """
@@ -28,7 +27,6 @@ class Interpreter:
     base: str
     prefix: str
     version: str
-    paths: tuple[str, ...]
     sites: tuple[str, ...]
     modules: tuple[str, ...]
     compiled: bool

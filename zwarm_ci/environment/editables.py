@@ -27,8 +27,12 @@ def mapped_folders(top: Path, found: Interpreter) -> list[str]:
 
 def path_lines(text: str) -> list[str]:
     """The lines of a .pth file that are folders (site.py's rule: comments and `import` lines are not)."""
-    lines = (line.rstrip() for line in text.splitlines())
-    return [line for line in lines if line.strip() and not line.startswith(("#", "import ", "import\t"))]
+    return [line.rstrip() for line in text.splitlines() if is_path_line(line)]
+
+
+def is_path_line(line: str) -> bool:
+    """Whether a line of a .pth file is a folder."""
+    return bool(line.strip()) and not line.startswith(("#", "import ", "import\t"))
 
 
 def finder_folders(source: str) -> list[Path]:

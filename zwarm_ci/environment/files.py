@@ -60,11 +60,9 @@ def is_native(path: str) -> bool:
     return bool(_NATIVE.search(path))
 
 
-def stale_extensions(built: Iterable[str], changed: Iterable[str]) -> str:
-    """The first changed file that a built extension may come from; "" = the extensions still tell the truth."""
-    if not any(_EXTENSION.search(path) for path in built):
-        return ""
-    return next((path for path in changed if is_native(path)), "")
+def is_extension(path: str) -> bool:
+    """Whether a file of this name is a compiled extension."""
+    return bool(_EXTENSION.search(path))
 
 
 def copy_built(env: Environment, tree: Path) -> None:

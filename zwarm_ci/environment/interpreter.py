@@ -28,7 +28,7 @@ compiled = spec is None or os.path.exists(importlib.util.cache_from_source(spec.
 has = lambda name: importlib.util.find_spec(name) is not None
 sites = site.getsitepackages() + ([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])
 print(json.dumps({"executable": sys.executable, "base": getattr(sys, "_base_executable", None) or sys.executable,
-    "prefix": sys.prefix, "version": platform.python_version(), "compiled": compiled, "paths": [p for p in sys.path if p],
+    "prefix": sys.prefix, "version": platform.python_version(), "compiled": compiled,
     "sites": [p for p in sys.path if p in sites], "has": [n for n in ("pytest", "mypy", "ruff", "xdist", "tox", "nox") if has(n)]}))
 """
 #: Who keeps environments outside the repository: a file that says so, by words in it, and the command that names the folder.
@@ -149,9 +149,9 @@ def look(python: str, top: Path) -> Interpreter | None:
         return None
     if said is None:
         return None
-    paths, sites, modules = (tuple(said[key]) for key in ("paths", "sites", "has"))
+    sites, modules = (tuple(said[key]) for key in ("sites", "has"))
     return Interpreter(
-        said["executable"], said["base"], said["prefix"], said["version"], paths, sites, modules, said["compiled"]
+        said["executable"], said["base"], said["prefix"], said["version"], sites, modules, said["compiled"]
     )
 
 

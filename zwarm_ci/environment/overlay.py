@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zwarm_ci.environment.base import Environment, Interpreter, inside, text_of
+from zwarm_ci.environment.editables import is_path_line
 
 _FIRST = "0000_zwarm_ci.pth"  # sorts before any other: site-packages came before its .pth lines
 _MOST_SCRIPTS = 3_000  # a bin folder with more is a system's, not an environment's
@@ -128,10 +129,7 @@ def _template(env: Environment) -> _Template:
 
 def _absolute(site: Path, text: str) -> str:
     """A .pth file's text with its folders absolute, so that it means the same elsewhere."""
-    lines = []
-    for line in text.splitlines():
-        is_folder = line.strip() and not line.startswith(("#", "import ", "import\t"))
-        lines.append(str(site / line.rstrip()) if is_folder else line)
+    lines = (str(site / line.rstrip()) if is_path_line(line) else line for line in text.splitlines())
     return "\n".join(lines) + "\n"
 
 
@@ -187,7 +185,7 @@ class _Moved:
         """A .pth file: each folder by what it really is, the rest as text."""
         made = []
         for line in text.splitlines():
-            if not line.strip() or line.startswith(("#", "import ", "import\t")):
+            if not is_path_line(line):
                 made.append(self.text(line))
                 continue
             rel = inside(self.top, Path(line), (self.prefix,))

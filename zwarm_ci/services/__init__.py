@@ -2,7 +2,7 @@
 
 from zwarm_ci.services.compose import compose_files, read_compose, workflow_files, workflow_services
 from zwarm_ci.services.exclusive import why_exclusive
-from zwarm_ci.services.lifecycle import Services, running
+from zwarm_ci.services.lifecycle import Services
 from zwarm_ci.services.ports import KNOWN, WELL_KNOWN, Known, engine_runs, listening
 from zwarm_ci.services.slots import PORTS, Slot, Slots, fill
 
@@ -19,7 +19,6 @@ __all__ = [
     "fill",
     "listening",
     "read_compose",
-    "running",
     "why_exclusive",
     "workflow_files",
     "workflow_services",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import select
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from zwarm_ci import proc
@@ -185,24 +184,6 @@ class Services:
         if "up" in words and any("compose" in word for word in words) and not {"-d", "--detach", "--wait"} & set(words):
             return "add -d --wait to it"
         return "it must either end when the services are up, or be the server itself"
-
-
-@contextlib.contextmanager
-def running(
-    check: Check,
-    tree: Path,
-    *,
-    env: Mapping[str, str],
-    log: Path,
-    around: Around = NOTHING_AROUND,
-    limit: float = LIMIT,
-) -> Iterator[str]:
-    """The services of `check` for as long as the block lasts: "" = they are up, else the trouble. Arguments as in `Services`."""
-    services = Services(check, tree, env=env, log=log, around=around, limit=limit)
-    try:
-        yield services.up()
-    finally:
-        services.down()
 
 
 def _within(seconds: float, holds: Callable[[], bool]) -> bool:
