@@ -121,7 +121,6 @@ class Recipe:
         rebuild: a command that makes what is built anew after an edit.
         up, down: commands that start and end the services of its tests, for as long as it is looked at.
         env: variables of that person's terminal; `path` = folders that go first on PATH.
-        config: settings that a person would write; "" = none are needed.
         plants: regressions; where there are none, one is looked for (Python only).
     """
 
@@ -131,7 +130,6 @@ class Recipe:
     down: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     path: tuple[str, ...] = ()
-    config: str = ""
     plants: tuple[Spot, ...] = ()
 
 

@@ -2,7 +2,7 @@
 
 Each checkout must be prepared as its own people say, with no settings of ours, and clean: the bench commits in it, runs
 `zwarm-ci fix-tests --json` as a user types it, and leaves branch, commits and tree as they were. What only a person can know
-of a repository (its services, a regression in another language than Python, settings) comes from a file of recipes.
+of a repository (its services, a regression in another language than Python) comes from a file of recipes.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Row:
 
 
 def ask(checkout: Checkout, tool: Sequence[str], config: str) -> Said:
-    """`fix-tests` on the checkout as it stands."""
+    """`fix-tests` on the checkout as it stands, with these settings over its own."""
     with tempfile.TemporaryDirectory() as folder:
         extra: tuple[str, ...] = ()
         if config:
@@ -107,7 +107,7 @@ def ask(checkout: Checkout, tool: Sequence[str], config: str) -> Said:
             extra = ("--config", f"{folder}/config.toml")
         started = time.monotonic()
         env = checkout.environment(activated=False)
-        ended = proc.run([*tool, "--json", *extra], cwd=checkout.top, env=env, timeout=TOOL_SECONDS)
+        ended = proc.run([*tool, *extra], cwd=checkout.top, env=env, timeout=TOOL_SECONDS)
         seconds = time.monotonic() - started
     try:
         outcome = json.loads(ended.stdout)
@@ -115,6 +115,21 @@ def ask(checkout: Checkout, tool: Sequence[str], config: str) -> Said:
         words = ended.stderr.decode("utf-8", "replace").strip()[-300:] or f"ended with {ended.code}"
         return Said(exit=-1 if ended.code is None else ended.code, seconds=seconds, trouble=words)
     return read(outcome, seconds)
+
+
+def proposed(checkout: Checkout, tool: Sequence[str]) -> str:
+    """The settings that `doctor` ends with in this checkout; "" where it proposes none.
+
+    Raises:
+        UnfitError: it says nothing that can be read.
+    """
+    env = checkout.environment(activated=False)
+    command = [*tool, "doctor", "--json", "--quiet"]
+    ended = proc.run(command, cwd=checkout.top, env=env, timeout=TOOL_SECONDS)
+    try:
+        return str(json.loads(ended.stdout)["config"])
+    except (ValueError, KeyError, TypeError):
+        raise UnfitError(f"doctor ended with {ended.code}: {ended.stderr.decode('utf-8', 'replace')[-300:]}") from None
 
 
 def read(outcome: Mapping[str, Any], seconds: float) -> Said:
@@ -197,9 +212,10 @@ def break_it(checkout: Checkout, commands: Sequence[str], base: Tally, spot: Spo
     raise UnfitError("no planted edit makes some of its tests fail and most pass")
 
 
-def examine(checkout: Checkout, tool: Sequence[str], config: str, spot: Spot | None, seed: int) -> Row:
-    """Both halves of one row: the base as it is, then the planted regression."""
-    row = Row(checkout.top.name, "recipe's" if config else "none")
+def examine(checkout: Checkout, tool: Sequence[str], config: str | None, spot: Spot | None, seed: int) -> Row:
+    """Both halves of one row: the base as it is, then the planted regression; `config` is doctor's, None = unconfigured."""
+    row = Row(checkout.top.name, "none" if config is None else "doctor's")
+    config = config or ""
     said = ask(checkout, tool, config)
     checkout.restore()
     commands = [command for _, command in said.commands]
@@ -232,15 +248,19 @@ def _in_place(checkout: Checkout, commands: Sequence[str]) -> Tally:
     return total
 
 
-def look(top: Path, recipe: Recipe, tool: Sequence[str], *, configured: bool, seed: int) -> list[Row]:
+def look(
+    top: Path, recipe: Recipe, tool: Sequence[str], *, configured: bool, seed: int, minutes: float = 10
+) -> list[Row]:
     """The rows of one checkout, one for each planted regression; a single one that says why where it cannot be looked at."""
-    config = recipe.config if configured else ""
     rows: list[Row] = []
+    fix = (*tool, "fix-tests", "--json", "--minutes", str(minutes))
     try:
         with Checkout.at(top, recipe) as checkout, checkout.served():
-            rows = [examine(checkout, tool, config, spot, seed) for spot in recipe.plants or (None,)]
+            config = proposed(checkout, tool) if configured else None
+            checkout.restore()
+            rows = [examine(checkout, fix, config, spot, seed) for spot in recipe.plants or (None,)]
     except (UnfitError, CommandError) as error:
-        rows.append(Row(top.name, "recipe's" if config else "none", note=f"not looked at: {error}"))
+        rows.append(Row(top.name, "doctor's" if configured else "none", note=f"not looked at: {error}"))
     return rows
 
 
@@ -259,19 +279,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("checkouts", nargs="+", type=Path, metavar="PATH", help="prepared, clean checkout")
     parser.add_argument("--recipes", type=Path, help="TOML file: a table for each checkout's folder name")
-    parser.add_argument("--configured", action="store_true", help="with the settings in the recipes")
+    parser.add_argument("--configured", action="store_true", help="with the settings that doctor proposes there")
     parser.add_argument("--tool", default=f"{shlex.quote(sys.executable)} -m zwarm_ci", help="command of the tool")
     parser.add_argument("--minutes", type=float, default=10, help="time limit of each run")
     parser.add_argument("--seed", type=int, default=1, help="what is planted depends on this and the folder's name")
     parser.add_argument("--rows", type=Path, help="keep the rows, with all reasons, as JSON lines in this file")
     options = parser.parse_args(argv)
     known = recipes(options.recipes) if options.recipes else {}
-    tool = (*shlex.split(options.tool), "fix-tests", "--minutes", str(options.minutes))
+    tool = shlex.split(options.tool)
     rows: list[Row] = []
     with proc.stoppable():
         for top in options.checkouts:
             recipe = known.get(top.resolve().name, Recipe())
-            new = look(top.resolve(), recipe, tool, configured=options.configured, seed=options.seed)
+            named = {"configured": options.configured, "seed": options.seed, "minutes": options.minutes}
+            new = look(top.resolve(), recipe, tool, **named)
             rows += new
             for row in new:
                 print(f"{row.repository}: {row.verdict} {row.note}", file=sys.stderr, flush=True)

@@ -189,10 +189,10 @@ def test_a_checkout_with_changes_is_not_touched(checkout: Path, capsys: pytest.C
 def test_recipes_are_read(tmp_path: Path) -> None:
     file = tmp_path / "recipes.toml"
     file.write_text(
-        '["a.js"]\nup = ["x up"]\nconfig = "y"\nenv = {TZ = "UTC"}\n[["a.js".plants]]\npath = "p"\nold = "o"\nnew = "n"\n[b]\n'
+        '["a.js"]\nup = ["x up"]\nenv = {TZ = "UTC"}\n[["a.js".plants]]\npath = "p"\nold = "o"\nnew = "n"\n[b]\n'
     )
     assert recipes(file) == {
-        "a.js": Recipe(up=("x up",), config="y", env={"TZ": "UTC"}, plants=(Spot("p", "o", "n"),)),
+        "a.js": Recipe(up=("x up",), env={"TZ": "UTC"}, plants=(Spot("p", "o", "n"),)),
         "b": Recipe(),
     }
 
@@ -201,6 +201,9 @@ FAKE = """
 import json, os, subprocess, sys
 git = lambda *a: subprocess.run(["git", *a], check=True, capture_output=True, text=True).stdout.strip()
 mode, words = sys.argv[1], sys.argv[2:]
+if words[0] == "doctor":
+    print(json.dumps({"config": "run = 1"}))
+    sys.exit(mode == "configured")
 assert words[0] == "fix-tests" and "--json" in words, words
 assert mode != "configured" or "run = 1" in open(words[words.index("--config") + 1]).read()
 assert os.environ["TZ"] == "UTC" and os.environ.get("CI", "") == ""
@@ -239,12 +242,13 @@ def test_from_checkout_to_table(
     fake.write_text(FAKE % SUITE)
     suite = f"suite = {json.dumps(SUITE)}\n" if mode == "silent" else ""
     spot = '[[calc-repo.plants]]\npath = "calc.py"\nold = "x + x"\nnew = "x - x"\n' if mode == "perfect" else ""
-    known.write_text(f'[calc-repo]\n{suite}env = {{TZ = "UTC"}}\nconfig = "run = 1"\n{spot}')
+    known.write_text(f'[calc-repo]\n{suite}env = {{TZ = "UTC"}}\n{spot}')
     words = [str(checkout), "--tool", f"{shlex.quote(sys.executable)} {fake} {mode}"]
     configured = ["--configured"] if mode == "configured" else []
     assert main([*words, "--recipes", str(known), "--rows", str(rows), *configured]) == code
     found = json.loads(rows.read_text())
     assert (found["verdict"], found["exact"]) == (verdict, exact)
+    assert found["settings"] == ("doctor's" if configured else "none")
     assert (found["false_reds"], found["false_greens"]) == (false_reds, false_greens)
     assert Git(checkout).run("for-each-ref", "--format=%(refname)").stdout.decode().split() == ["refs/heads/main"]
     assert (checkout / "calc.py").read_text() == SOURCE
