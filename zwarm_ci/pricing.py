@@ -1,15 +1,19 @@
 """Model registry: names, aliases, adapter, dated prices; what tokens cost and how money is written.
 
 Money is `Decimal` US dollars, prices are per million tokens. Buckets of `Usage` are disjoint, so no token is paid twice.
+What the table lacks is looked up in the data that the `genai-prices` package carries, where it is installed; its updater is
+never started, nothing here asks the network.
 """
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import ROUND_HALF_UP, Context, Decimal
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from zwarm_ci.task import Usage
 
@@ -17,6 +21,11 @@ T = TypeVar("T")
 _MILLION = Decimal(1_000_000)
 #: A prefix counts as a model's name only where one of these follows (`gpt-5.1-codex-2026-01`, not `gpt-5.1-codexfoo`).
 _BOUNDARY = "-@:."
+#: A version's day at the end of an id: `-2026-01-01` as OpenAI writes it, `-20250929` as Anthropic does.
+_DATED = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8})$")
+#: Whose price list holds for an adapter's models, by its name in genai-prices.
+_VENDORS = {"codex": "openai", "claude": "anthropic"}
+_TOLERANCE = Decimal("0.01")  # two figures of one bill that are further apart than this share are worth a word
 _WIDE = Context(prec=400)  # quantize refuses what has more digits than its context; 400 hold every float
 
 
@@ -151,11 +160,13 @@ class Registry:
                 )
         object.__setattr__(self, "_names", names)
 
-    def resolve(self, name: str) -> ModelInfo | None:
-        """The model that `name` means, see `resolve_model`."""
+    def resolve(self, name: str, *, family: bool = True) -> ModelInfo | None:
+        """The model that `name` means, see `resolve_model`; without `family` only one that is named so, a day at the end aside."""
         wanted = _fold(name)
         if wanted in self._names:
             return self._names[wanted]
+        if not family:
+            return self._names.get(_DATED.sub("", wanted))
         prefixes = [n for n in self._names if wanted.startswith(n) and wanted[len(n)] in _BOUNDARY]
         return self._names[max(prefixes, key=len)] if prefixes else None
 
@@ -183,6 +194,7 @@ def registry(overrides: Iterable[ModelOverride]) -> Registry:
 def _replaced(model: ModelInfo, entry: ModelOverride) -> ModelInfo:
     if entry.adapter is not None and entry.adapter != model.adapter:
         raise ValueError(f"{model.canonical} belongs to {model.adapter}, not to {entry.adapter}")
+    prices = (entry.input, entry.output, entry.cached, entry.cache_write)
     return replace(
         model,
         aliases=(*model.aliases, *(a for a in entry.aliases or () if a not in model.aliases)),
@@ -190,7 +202,7 @@ def _replaced(model: ModelInfo, entry: ModelOverride) -> ModelInfo:
         output=_given(entry.output, model.output),
         cached=_given(entry.cached, model.cached),
         cache_write=_given(entry.cache_write, model.cache_write),
-        as_of=None,
+        as_of=model.as_of if prices == (None,) * len(prices) else None,
     )
 
 
@@ -237,21 +249,119 @@ def list_adapters(models: Registry = BUILT_IN) -> list[str]:
     return sorted({m.adapter for m in models.models})
 
 
-def cost(model: str, usage: Usage, models: Registry = BUILT_IN) -> Decimal | None:
-    """What `usage` costs at the table's prices, in dollars; None where the model is unknown.
+def cost(
+    model: str, usage: Usage, models: Registry = BUILT_IN, *, summed: bool = False, hour_writes: int = 0
+) -> Decimal | None:
+    """What `usage` costs in dollars at the price of `model`, the one that answered; None where that price is unknown.
 
-    Reasoning tokens are a part of the output and are paid there.
+    Reasoning tokens are a part of the output and are paid there. `summed`: these are several calls, so a surcharge on long
+    calls is left out, for their lengths are not known. `hour_writes`: how many of the tokens written to the cache are kept
+    for an hour, where the answer says it (Anthropic's `ephemeral_1h_input_tokens`); all others pay the five-minute price.
     """
-    info = models.resolve(model)
-    if info is None:
+    found = _priced(model, models, 0 if summed else usage.total - usage.output_tokens)
+    if found is None:
         return None
+    info = found[0]
+    hourly = min(hour_writes, usage.cache_write_tokens)
     paid: Sequence[tuple[int, Decimal | None]] = (
         (usage.input_tokens, info.input),
         (usage.cache_read_tokens, info.cached),
-        (usage.cache_write_tokens, info.cache_write),
+        (usage.cache_write_tokens - hourly, info.cache_write),
+        (hourly, _hour_write(info)),
         (usage.output_tokens, info.output),
     )
     return sum((tokens * _given(price, info.input) for tokens, price in paid), Decimal(0)) / _MILLION
+
+
+def price_source(model: str, models: Registry = BUILT_IN) -> str:
+    """Where the price of `model` comes from: `settings`, `table as of DATE`, `genai-prices VERSION`; "" = it is unknown."""
+    found = _priced(model, models, 0)
+    return found[1] if found else ""
+
+
+def worst_price(model: str, models: Registry = BUILT_IN) -> tuple[Decimal, Decimal] | None:
+    """The most that a million tokens can cost: sent (uncached, cached or written to the cache, long calls included), and answered."""
+    found = [_priced(model, models, tokens) for tokens in (0, _LONGEST)]
+    infos = [entry[0] for entry in found if entry]
+    if not infos:
+        return None
+    sent = (price for i in infos for price in (i.input, i.cached, i.cache_write, _hour_write(i)) if price is not None)
+    return max(sent), max(info.output for info in infos)
+
+
+def differs(ours: Decimal | None, theirs: Decimal | float | None) -> bool:
+    """Whether the provider's own figure is further from ours than one per cent; an unknown one differs from nothing."""
+    if ours is None or theirs is None:
+        return False
+    other = theirs if isinstance(theirs, Decimal) else Decimal(repr(float(theirs)))
+    return abs(ours - other) > _TOLERANCE * max(ours, other)
+
+
+_LONGEST = 10**12  # input tokens of a call: beyond every step of a price list
+
+
+def _hour_write(info: ModelInfo) -> Decimal | None:
+    """Tokens kept in the cache for an hour cost twice the input at Anthropic (its price page), elsewhere what any write costs."""
+    return max(info.input * 2, _given(info.cache_write, info.input)) if info.adapter == "claude" else info.cache_write
+
+
+def _priced(model: str, models: Registry, sent: int) -> tuple[ModelInfo, str] | None:
+    """The entry whose prices hold for a call of `sent` input tokens to `model`, and where it comes from.
+
+    The user's word comes first, then the table's on this very model (its day aside), then what genai-prices knows of it, then
+    the table's on the family whose name the model begins with.
+    """
+    own, exact = models.resolve(model), models.resolve(model, family=False)
+    if own and (own.as_of is None or own is exact):
+        return own, f"table as of {own.as_of}" if own.as_of else "settings"
+    if listed := _listed(_fold(model)):
+        return _at(listed, sent), f"genai-prices {listed.version}"
+    return (own, f"table as of {own.as_of}") if own else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What genai-prices says of a model. `price`: its ModelPrice, whose figures may have steps by a call's input tokens."""
+
+    name: str
+    adapter: str
+    price: Any
+    version: str
+
+
+@functools.cache
+def _listed(name: str) -> _Listed | None:
+    try:
+        import genai_prices
+    except ImportError:  # an extra
+        return None
+    for ref in dict.fromkeys((name, _DATED.sub("", name))):
+        for adapter, vendor in _VENDORS.items():
+            try:
+                found = genai_prices.calc_price(genai_prices.Usage(input_tokens=1), ref, provider_id=vendor)
+            except LookupError:
+                continue
+            price = found.model_price
+            if price.input_mtok is not None and price.output_mtok is not None:
+                return _Listed(ref, adapter, price, genai_prices.__version__)
+    return None
+
+
+def _at(listed: _Listed, sent: int) -> ModelInfo:
+    fresh, output, cached, write = (
+        _step(getattr(listed.price, f"{kind}_mtok"), sent) for kind in ("input", "output", "cache_read", "cache_write")
+    )
+    assert fresh is not None
+    assert output is not None
+    return ModelInfo(listed.name, listed.adapter, fresh, output, cached, write)
+
+
+def _step(price: Any, sent: int) -> Decimal | None:
+    """A price, or that of the highest step which a call of `sent` tokens passes: it holds for all its tokens."""
+    if price is None or isinstance(price, Decimal):
+        return price
+    passed: list[Decimal] = [tier.price for tier in price.tiers if sent > tier.start]
+    return passed[-1] if passed else Decimal(price.base)
 
 
 def format_cost(amount: Decimal | float | None) -> str:
