@@ -10,56 +10,36 @@ import contextlib
 import itertools
 import os
 import secrets
-import selectors
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
 
 from zwarm_ci import keep as keeping
 from zwarm_ci import reap
 from zwarm_ci.errors import BlockedError, CommandError
 from zwarm_ci.keep import Kept, cannot_start
-from zwarm_ci.reap import TAG, end_tree, signal_group, tagged
+from zwarm_ci.leash import LAST_WORD, Leash
+from zwarm_ci.pump import Cause, Ended, Exit, Halt, Job, Pump, attended
+from zwarm_ci.reap import TAG, end_all, end_tree, signal_group, start_time, tagged, wait_for
 from zwarm_ci.scrub import child_env
 from zwarm_ci.stop import STOP, Stop, stoppable
 from zwarm_ci.streams import MIB, Capped, LineSink
 
 __all__ = [
-    "STOP", "TAG", "Exit", "Kept", "Stop", "end_tagged", "finishing", "fresh_tag", "keep", "leaving", "run", "run_lines", "run_logged", "stoppable",
-    "tagged",
+    "STOP", "TAG", "Exit", "Halt", "Kept", "Started", "Stop", "detach", "end_tagged", "finishing", "fresh_tag", "keep", "leaving", "run", "run_lines",
+    "run_logged", "stoppable", "tagged",
 ]  # fmt: skip
 
-_CHUNK = 256 * 1024
-_DRAIN = 2.0  # seconds that a pipe may stay open after its process ended; a grandchild may hold it for ever
+#: All that a guard's own process gets of our environment: where its interpreter finds its libraries.
+_GUARDS_ENV = ("LD_LIBRARY_PATH",)
 _run_tag = f"{os.environ.get(TAG, 'zw')}.{os.getpid()}-{secrets.token_hex(4)}"
 _numbers = itertools.count(1)
 _here = threading.local()
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """How a process ended. `code` is negative for a signal, None where we had to end it; `dropped` counts bytes not kept."""
-
-    argv: tuple[str, ...]
-    cwd: Path
-    code: int | None
-    stdout: bytes
-    stderr: bytes
-    seconds: float
-    timed_out: bool = False
-    silent: bool = False
-    dropped: int = 0
-
-    @property
-    def ok(self) -> bool:
-        """Ended by itself with 0."""
-        return self.code == 0 and not self.timed_out and not self.silent
 
 
 def run(
@@ -87,10 +67,8 @@ def run(
         result = _run_leaving(argv, cwd, env, timeout, limit, leave)
     else:
         out, err = Capped(limit), Capped(4 * MIB, MIB)
-        ended = _drive(argv, cwd=cwd, env=env, timeout=timeout, stdin=stdin, on_out=out, on_err=err)
-        result = Exit(
-            tuple(argv), cwd, ended.code, out.value(), err.value(), ended.seconds, ended.timed_out, dropped=out.dropped
-        )
+        job = Job(argv, cwd, child_env() if env is None else env, timeout, stdin, out, err)
+        result = _drive(job).exit(out.value(), err.value(), out.dropped)
     if check and not result.ok:
         raise CommandError(argv, cwd, result.code, result.stdout, result.stderr)
     return result
@@ -119,10 +97,10 @@ def run_logged(
             file.write(data[: max(0, limit - written)])
             written += len(data)
 
-        ended = _drive(argv, cwd=cwd, env=env, timeout=timeout, stdin=b"", on_out=sink, on_err=None)
+        ended = _drive(Job(argv, cwd, env, timeout, b"", sink, None))
         if written > limit:
             file.write(f"\n[log cut: {written - limit} more bytes were printed]\n".encode())
-    return Exit(tuple(argv), cwd, ended.code, kept.value(), b"", ended.seconds, ended.timed_out, dropped=kept.dropped)
+    return ended.exit(kept.value(), b"", kept.dropped)
 
 
 def run_lines(
@@ -134,68 +112,131 @@ def run_lines(
     silence: float,
     on_line: Callable[[bytes], None],
     stdin: bytes = b"",
+    supervised: bool = False,
+    halt: Halt | None = None,
+    marks: Mapping[str, str] | None = None,
 ) -> Exit:
-    """Run a session: standard output by the line, its standard input held open as a lifeline until it ends.
+    """Run a session: standard output by the line. `env` is all of its environment.
 
-    Ended after `timeout` seconds in all or `silence` seconds without a byte.
+    Ended after `timeout` seconds in all, `silence` seconds without a byte, or when another thread sets `halt`.
+
+    Its standard input is held open as a lifeline until it ends. `supervised`: it reads its standard input to the end instead,
+    and runs below a guard, a process of ours without anything of our environment, which holds whatever it starts and ends it
+    all: with it, at a limit, and when we are killed. What it prints while it is being ended is still heard. `marks` are
+    variables that it puts into the environment of what it starts; they are looked at after each line, for more may be known.
+
+    Raises:
+        BlockedError: the program does not exist or may not be run.
+        InterruptedRunError: `STOP` was set meanwhile; nothing of it is alive.
     """
-    sink, err = LineSink(on_line), Capped(MIB, MIB)
-    ended = _drive(
-        argv, cwd=cwd, env=env, timeout=timeout, silence=silence, stdin=stdin, on_out=sink, on_err=err, lifeline=True
-    )
+    err = Capped(MIB, MIB)
+    with contextlib.ExitStack() as after:
+        halting = after.enter_context(halt.waking()) if halt else None
+        if supervised:
+            leash = Leash(marks or {})
+
+            def heard(line: bytes) -> None:
+                on_line(line)
+                leash.tell()
+
+            sink = LineSink(heard)
+            ended = _guarded(Job(argv, cwd, env, timeout, stdin, sink, err, silence, halting), leash)
+        else:
+            sink = LineSink(on_line)
+            ended = _drive(Job(argv, cwd, env, timeout, stdin, sink, err, silence, halting, lifeline=True))
     sink.close()
-    return Exit(tuple(argv), cwd, ended.code, b"", err.value(), ended.seconds, ended.timed_out, ended.silent)
+    return ended.exit(b"", err.value(), 0, halt.reason if halt else "")
 
 
-@dataclass(slots=True)
-class _Ended:
-    code: int | None = None
-    seconds: float = 0.0
-    timed_out: bool = False
-    silent: bool = False
+def _drive(job: Job) -> Ended:
+    heeds = _heeds()
+    tag = fresh_tag()
+    started = time.monotonic()
+    err_to = subprocess.STDOUT if job.on_err is None else subprocess.PIPE
+    child = _start(job.argv, job.cwd, job.env, tag, out=subprocess.PIPE, err=err_to)
+    ended = Ended(job)
+
+    def last_of_group() -> None:
+        signal_group(child.pid, signal.SIGKILL)  # what it left in its group holds our pipes
+
+    with attended(child, job) as exited:
+        try:
+            pump = _pump(job, child, exited, heeds=heeds, on_exit=last_of_group, on_cause=lambda: 0.0)
+            ended.cause = pump.run()
+            ended.code = child.returncode
+        finally:
+            # Whatever ended the wait, nothing that carries our tag outlives it. Git leaves nothing behind, so the scan is skipped for it.
+            if child.poll() is None or Path(job.argv[0]).name != "git":
+                end_tree(child, tag)
+    ended.seconds = time.monotonic() - started
+    if heeds:
+        STOP.check()
+    return ended
 
 
-def _drive(
-    argv: Sequence[str],
+def _guarded(job: Job, leash: Leash) -> Ended:
+    """As `_drive`, below a guard; it ends what there is to end, and only where it was killed itself do we."""
+    heeds = _heeds()
+    tag = fresh_tag()
+    started = time.monotonic()
+    env = {name: os.environ[name] for name in _GUARDS_ENV if name in os.environ}
+    with leash:
+        guard = [sys.executable, "-I", "-S", reap.__file__, "guard", *map(str, leash.theirs)]
+        pipe = subprocess.PIPE
+        child = _start(guard, job.cwd, env, tag, out=pipe, err=pipe, pass_fds=leash.theirs)
+        leash.order(job.argv, {**job.env, TAG: tag})
+        ended = Ended(job)
+
+        def let_go() -> float:
+            leash.let_go()
+            return LAST_WORD
+
+        with attended(child, job) as exited:
+            try:
+                pump = _pump(job, child, exited, heeds=heeds, on_exit=lambda: None, on_cause=let_go, leash=leash)
+                ended.cause = pump.run()
+            finally:
+                leash.let_go()
+                wait_for(child, LAST_WORD)
+                if child.poll() is None:
+                    end_tree(child, tag)
+                end_all(lambda: tagged(tag, leash.marks))
+        ended.code = leash.code(job.argv, job.cwd)
+    ended.seconds = time.monotonic() - started
+    if heeds:
+        STOP.check()
+    return ended
+
+
+def _pump(
+    job: Job,
+    child: subprocess.Popen[bytes],
+    exited: int,
     *,
-    cwd: Path,
-    env: Mapping[str, str] | None,
-    timeout: float | None,
-    stdin: bytes,
-    on_out: Callable[[bytes], None],
-    on_err: Callable[[bytes], None] | None,
-    silence: float | None = None,
-    lifeline: bool = False,
-) -> _Ended:
+    heeds: bool,
+    on_exit: Callable[[], None],
+    on_cause: Callable[[], float],
+    leash: Leash | None = None,
+) -> Pump:
+    streams = ((child.stdout, job.on_out), (child.stderr, job.on_err))
+    pipes = {stream.fileno(): sink for stream, sink in streams if stream is not None and sink is not None}
+    wakes: dict[int, Cause] = {STOP.reader: "stop"} if heeds else {}
+    if job.halting is not None:
+        wakes[job.halting] = "halt"
+    pump = Pump(pipes, exited, job.timeout, job.silence, wakes, on_exit, on_cause)
+    return pump if leash is None else replace(pump, status=leash.status, on_status=leash.hear)
+
+
+def _heeds() -> bool:
+    """Whether this thread's commands end when the run is stopped.
+
+    Raises:
+        InterruptedRunError: they do, and it is.
+    """
     heeds = not getattr(_here, "finishing", False)
     if heeds:
         STOP.check()
-    tag = fresh_tag()
-    started = time.monotonic()
-    err_to = subprocess.STDOUT if on_err is None else subprocess.PIPE
-    child = _start(argv, cwd, env, tag, out=subprocess.PIPE, err=err_to)
-    exit_reader, exit_writer = os.pipe()
-    threading.Thread(target=_announce_exit, args=(child, exit_writer), daemon=True).start()
-    feeder = threading.Thread(target=_feed, args=(child.stdin, stdin, not lifeline), daemon=True)
-    feeder.start()
-    result = _Ended()
-    try:
-        _pump(child, exit_reader, on_out, on_err, started, timeout, silence, result, heeds=heeds)
-        result.code = None if result.timed_out or result.silent else child.returncode
-    finally:
-        # Whatever ended the wait, nothing that carries our tag outlives it. Git leaves nothing behind, so the scan is skipped for it.
-        if child.poll() is None or Path(argv[0]).name != "git":
-            end_tree(child, tag)
-        feeder.join(1.0)
-        for stream in (child.stdout, child.stderr, child.stdin):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
-        os.close(exit_reader)
-        result.seconds = time.monotonic() - started
-    if heeds:
-        STOP.check()
-    return result
+    return heeds
 
 
 @contextlib.contextmanager
@@ -221,7 +262,7 @@ def _below(tag: str) -> str:
 def _start(
     argv: Sequence[str],
     cwd: Path,
-    env: Mapping[str, str] | None,
+    env: Mapping[str, str],
     tag: str,
     *,
     out: int,
@@ -232,7 +273,7 @@ def _start(
         return subprocess.Popen(
             list(argv),
             cwd=cwd,
-            env={**(child_env() if env is None else env), TAG: tag},
+            env={**env, TAG: tag},
             stdin=subprocess.PIPE,
             stdout=out,
             stderr=err,
@@ -241,80 +282,6 @@ def _start(
         )
     except OSError as error:
         raise cannot_start(argv[0], cwd, error) from error
-
-
-def _announce_exit(child: subprocess.Popen[bytes], writer: int) -> None:
-    child.wait()
-    os.close(writer)  # end of file is the event
-
-
-def _feed(stream: IO[bytes] | None, data: bytes, close: bool) -> None:
-    if stream is None:
-        return
-    with contextlib.suppress(OSError, ValueError):  # a child may end without reading; that is its right
-        stream.write(data)
-        stream.flush()
-        if close:
-            stream.close()
-
-
-def _pump(
-    child: subprocess.Popen[bytes],
-    exit_reader: int,
-    on_out: Callable[[bytes], None],
-    on_err: Callable[[bytes], None] | None,
-    started: float,
-    timeout: float | None,
-    silence: float | None,
-    result: _Ended,
-    *,
-    heeds: bool,
-) -> None:
-    """Move bytes until both pipes are closed and the child has ended, or a limit or a stop says otherwise."""
-    with selectors.DefaultSelector() as selector:
-        pipes = 0
-        for stream, sink in ((child.stdout, on_out), (child.stderr, on_err)):
-            if stream is not None and sink is not None:
-                selector.register(stream.fileno(), selectors.EVENT_READ, sink)
-                pipes += 1
-        selector.register(exit_reader, selectors.EVENT_READ, "exit")
-        if heeds:
-            selector.register(STOP.reader, selectors.EVENT_READ, "stop")
-        heard = started
-        drain_until = float("inf")
-        exited = False
-        while pipes or not exited:
-            now = time.monotonic()
-            ends = min(
-                started + timeout if timeout is not None else float("inf"),
-                heard + silence if silence is not None else float("inf"),
-                drain_until,
-            )
-            ready = selector.select(None if ends == float("inf") else max(0.0, ends - now))
-            for key, _ in ready:
-                if key.data == "stop":
-                    return
-                if key.data == "exit":
-                    exited, drain_until = True, time.monotonic() + _DRAIN
-                    selector.unregister(exit_reader)
-                    signal_group(child.pid, signal.SIGKILL)  # what it left in its group holds our pipes
-                    continue
-                data = os.read(key.fd, _CHUNK)
-                heard = time.monotonic()
-                if data:
-                    key.data(data)
-                else:
-                    selector.unregister(key.fd)
-                    pipes -= 1
-            now = time.monotonic()
-            if now >= drain_until and not ready:
-                return
-            if not exited and timeout is not None and now >= started + timeout:
-                result.timed_out = True
-                return
-            if not exited and silence is not None and now >= heard + silence:
-                result.silent = True
-                return
 
 
 def keep(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None, tag: str, log: Path) -> Kept:
@@ -328,8 +295,9 @@ def _keep(argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None, tag: st
     status, keepers = os.pipe()
     tag = f"{_below(tag)}.{next(_numbers)}"
     keeper = [sys.executable, "-I", "-S", reap.__file__, str(keepers), "--", *argv]
+    given = child_env() if env is None else env
     try:
-        return Kept(_start(keeper, cwd, env, tag, out=out, err=err, pass_fds=(keepers,)), status, tag, argv, cwd)
+        return Kept(_start(keeper, cwd, given, tag, out=out, err=err, pass_fds=(keepers,)), status, tag, argv, cwd)
     except BlockedError:
         os.close(status)
         raise
@@ -368,3 +336,39 @@ def _run_leaving(
                 kept.end()
         printed, said = os.pread(out.fileno(), limit, 0), os.pread(err.fileno(), limit, 0)
     return Exit(tuple(argv), cwd, code, printed, said, time.monotonic() - started, timed_out=code is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A process that goes on without us: its number, and the start time that makes the number its own."""
+
+    pid: int
+    start: str
+
+
+def detach(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, fds: Sequence[int] = ()) -> Started:
+    """Start `argv` as something that outlives us: a session of its own, no input, both streams appended to `log`, `fds` open in it.
+
+    `env` is all of its environment; our tag is not handed on, so whoever ends this run does not end it.
+
+    Raises:
+        BlockedError: the program does not exist or may not be run.
+    """
+    given = {name: value for name, value in env.items() if name != TAG}
+    with log.open("ab") as file:
+        try:
+            child = subprocess.Popen(
+                list(argv),
+                cwd=cwd,
+                env=given,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=fds,
+            )
+        except OSError as error:
+            raise cannot_start(argv[0], cwd, error) from error
+    start = start_time(child.pid)
+    threading.Thread(target=child.wait, daemon=True).start()  # while we live, it does not stay a zombie
+    return Started(child.pid, start)

@@ -1,6 +1,8 @@
-"""Ends processes with all that they started. Run as a script it is the keeper: it holds what a command leaves, until its standard input closes.
+"""Ends processes with all that they started. Run as a script it stands between us and a command, and outlives us if need be.
 
-Standard library only and nothing of this package: a keeper runs isolated (`-I -S`). Waiting is on exits, never on a sleep.
+As the keeper it holds what a command leaves, until its standard input closes. As the guard it lets nothing be left: when the
+command has ended, or we say so, or we are dead, it ends all of it. Standard library only and nothing of this package: both
+run isolated (`-I -S`). Waiting is on exits, never on a sleep.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import selectors
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn, Protocol
 
@@ -21,7 +23,9 @@ GRACE = ((signal.SIGINT, 2.0), (signal.SIGTERM, 1.5), (signal.SIGKILL, 2.0))
 _KILL = GRACE[-1:]
 #: pid, and start time (field 22 of /proc/PID/stat): one process, whatever its number is reused for later.
 Process = tuple[int, str]
-_PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
+_EXEC = 0.5  # seconds that a look waits for programs that are being started; usually it is less than a thousandth
+_KERNEL_THREAD = 0x00200000  # PF_KTHREAD (linux/sched.h), in field 9 of /proc/PID/stat
 _ENDING = bytes((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
 
 
@@ -107,18 +111,54 @@ def signal_group(pid: int, signum: int) -> None:
         os.killpg(pid, signum)
 
 
-def tagged(tag: str) -> list[Process]:
-    """Live processes whose environment says that `tag`, or a descendant of it, started them. Linux only."""
-    exact, below = f"{TAG}={tag}\0".encode(), f"{TAG}={tag}.".encode()
+def tagged(tag: str, marks: Mapping[str, str] | None = None) -> list[Process]:
+    """Live processes whose environment says that `tag`, or a descendant of it, started them, or that has one of the `marks`. Linux only.
+
+    A mark is a variable that somebody else's program puts into the environment of what it starts. Those that we descend from
+    are never found.
+    """
+    exact = [f"\0{name}={value}\0".encode() for name, value in {TAG: tag, **(marks or {})}.items() if value]
+    wanted = (*exact, f"\0{TAG}={tag}.".encode())
+    spared = {os.getpid()} | (ancestors(os.getpid()) if marks else set())
+    until = time.monotonic() + _EXEC
     found = []
     for pid in _pids():
-        try:
-            environ = Path(f"/proc/{pid}/environ").read_bytes() + b"\0"
-        except OSError:  # gone, or another user's: not ours either way
-            continue
-        if pid != os.getpid() and (exact in environ or below in environ):
+        environ = b"\0" + _environ(pid, until) + b"\0"
+        if pid not in spared and any(text in environ for text in wanted):
             found.append((pid, start_time(pid)))
     return found
+
+
+def _environ(pid: int, until: float) -> bytes:
+    """What a process was started with; nothing where it is gone or another user's: not ours either way.
+
+    While a program is being started (execve(2)) its process has neither environment nor arguments to show; somebody who is
+    told that it runs may look earlier than that. There is no event for it, so the processor is given up until it is over.
+    """
+    file = Path(f"/proc/{pid}/environ")
+    try:
+        if environ := file.read_bytes():
+            return environ
+        while _starts(pid) and time.monotonic() < until:
+            os.sched_yield()
+        return file.read_bytes()
+    except OSError:
+        return b""
+
+
+def _starts(pid: int) -> bool:
+    """Whether a process is between two programs."""
+    stat = _stat(pid)
+    alive = bool(stat) and not _is_dead(stat) and not int(stat[6]) & _KERNEL_THREAD
+    return alive and not Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def ancestors(pid: int) -> set[int]:
+    """The processes that `pid` descends from."""
+    above: set[int] = set()
+    while (fields := _stat(pid)) and (pid := int(fields[1])) and pid not in above:
+        above.add(pid)
+    return above
 
 
 def descendants(pid: int) -> list[Process]:
@@ -162,29 +202,20 @@ def keep(status: int, argv: Sequence[str]) -> int:
     overwriting its environment. All of them end when standard input closes (whoever started us is gone, or wants it so) or
     an ending signal comes. `status` gets one line: `exit N`, negative for a signal, or `errno N` where it cannot be run.
     """
-    import ctypes
-
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     os.set_inheritable(status, False)  # noqa: FBT003 - positional only
-    wake, writer = os.pipe()
-    os.set_blocking(writer, False)
-    signal.set_wakeup_fd(writer)
-    for signum in (*_ENDING, signal.SIGCHLD):
-        signal.signal(signum, lambda *_: None)
+    wake = _signals()
     child = os.fork()
     if not child:
-        _become(argv, status)
+        with _exec_only(status):
+            os.setsid()
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            _become(argv, _given_environ())
+
+    alive = _Alive(child, status)
 
     def look() -> list[Process]:
-        while True:
-            try:
-                pid, code = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                break
-            if not pid:
-                break
-            if pid == child:
-                _say(status, f"exit {os.waitstatus_to_exitcode(code)}")
+        alive.ended()
         return descendants(os.getpid())
 
     with selectors.DefaultSelector() as selector:
@@ -202,21 +233,137 @@ def _say(status: int, line: str) -> None:
         os.write(status, f"{line}\n".encode())
 
 
-def _become(argv: Sequence[str], status: int) -> NoReturn:
-    """In the forked child: a session of its own, no input, signals as they were, the environment that the keeper was given."""
+@contextlib.contextmanager
+def _exec_only(status: int) -> Iterator[None]:
+    """In a forked child: whatever goes wrong is said on `status`, and the child never goes on with what its parent does."""
     try:
-        os.setsid()
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        for signum in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and what is ignored stays so over exec
-            signal.signal(signum, signal.SIG_DFL)
-        # Not os.environ: Python may have added LC_CTYPE to it (PEP 538).
-        given = (entry.partition(b"=") for entry in Path("/proc/self/environ").read_bytes().split(b"\0") if entry)
-        os.execvpe(argv[0], list(argv), {name: value for name, _, value in given})  # noqa: S606 - no shell is meant
+        yield
     except OSError as error:
         _say(status, f"errno {error.errno}")
     finally:
         os._exit(127)
 
 
+def _become(argv: Sequence[str], environ: Mapping[bytes, bytes]) -> NoReturn:
+    """Be `argv`, with signals as they were and nothing in the environment but `environ`."""
+    for signum in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and what is ignored stays so over exec
+        signal.signal(signum, signal.SIG_DFL)
+    os.execvpe(argv[0], list(argv), environ)  # noqa: S606 - no shell is meant
+
+
+def _given_environ() -> dict[bytes, bytes]:
+    """What this process was started with. Not os.environ: Python may have added LC_CTYPE to it (PEP 538)."""
+    given = (entry.partition(b"=") for entry in Path("/proc/self/environ").read_bytes().split(b"\0") if entry)
+    return {name: value for name, _, value in given}
+
+
+def _prctl(option: int, value: int) -> None:
+    import ctypes
+
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def _signals() -> int:
+    """A descriptor that can be read when a child has ended or an ending signal has come: the signals' numbers, a byte each."""
+    wake, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer)
+    for signum in (*_ENDING, signal.SIGCHLD):
+        signal.signal(signum, lambda *_: None)
+    return wake
+
+
+def guard(control: int, status: int) -> int:
+    """Run the command that a line of JSON on `control` names, say on `status` how it ended, and let nothing of it be left.
+
+    The line has `argv`, `env` (all that the command gets; this process has none of it) and `marks` (see `tagged`); later lines
+    have further `marks`. The three standard streams are the command's. All that it started ends when it has ended, when
+    `control` closes (we are to end it, or who started us is dead) or an ending signal comes: the command's group gets INT and
+    may save its state, then whatever is left gets INT, TERM, KILL. `status` gets `exit N` or `errno N` as `keep` says it.
+    """
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    for descriptor in (control, status):
+        os.set_inheritable(descriptor, False)  # noqa: FBT003 - positional only
+    wake, orders = _signals(), _Orders(control)
+    if not orders.heard():
+        return 0
+    this = os.getpid()
+    child = os.fork()
+    if not child:
+        with _exec_only(status):
+            _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() == this:
+                os.setsid()
+                _become(orders.argv, {os.fsencode(k): os.fsencode(v) for k, v in orders.env.items()})
+    born, alive = start_time(child), _Alive(child, status)
+    with selectors.DefaultSelector() as selector:
+        selector.register(control, selectors.EVENT_READ)
+        selector.register(wake, selectors.EVENT_READ)
+        while not alive.ended():
+            ready = {key.fd for key, _ in selector.select()}
+            if (control in ready and not orders.heard()) or (wake in ready and set(os.read(wake, 512)) & set(_ENDING)):
+                break
+    first, rest = GRACE[0], GRACE[1:]
+    if not alive.ended():
+        signal_group(child, first[0])
+        _one_ended([(child, born)], first[1])
+    grace = GRACE if alive.ended() else rest
+
+    def look() -> list[Process]:
+        alive.ended()
+        return list({*descendants(this), *tagged(orders.env.get(TAG, ""), orders.marks)})
+
+    return 1 if end_all(look, grace) else 0
+
+
+class _Orders:
+    """What came on the control pipe so far."""
+
+    def __init__(self, control: int) -> None:
+        self.argv: list[str] = []
+        self.env: dict[str, str] = {}
+        self.marks: dict[str, str] = {}
+        self._control, self._rest = control, b""
+
+    def heard(self) -> bool:
+        """Read until a line has come; False at the end of the pipe."""
+        import json
+
+        lines: list[bytes] = []
+        while not lines:
+            data = os.read(self._control, 65536)
+            if not data:
+                return False
+            *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            order = json.loads(line)
+            self.argv = order.get("argv", self.argv)
+            self.env = order.get("env", self.env)
+            self.marks.update(order["marks"])
+        return True
+
+
+class _Alive:
+    """Whether the command runs. Orphans of its that came to us are waited for too, so that none stays a zombie."""
+
+    def __init__(self, child: int, status: int) -> None:
+        self._child, self._status = child, status
+        self._ended = False
+
+    def ended(self) -> bool:
+        """Whether it has ended; said on `status` once."""
+        with contextlib.suppress(ChildProcessError):
+            while found := os.waitpid(-1, os.WNOHANG):
+                pid, code = found
+                if not pid:
+                    break
+                if pid == self._child:
+                    self._ended = True
+                    _say(self._status, f"exit {os.waitstatus_to_exitcode(code)}")
+        return self._ended
+
+
 if __name__ == "__main__":
+    if sys.argv[1] == "guard":
+        sys.exit(guard(int(sys.argv[2]), int(sys.argv[3])))
     sys.exit(keep(int(sys.argv[1]), sys.argv[3:]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 from collections.abc import Iterator
 from types import FrameType
@@ -29,6 +30,15 @@ class Stop:
         if self.signum:
             os.read(self.reader, 1)
             self.signum = 0
+
+    def wait(self, seconds: float) -> None:
+        """Let `seconds` pass.
+
+        Raises:
+            InterruptedRunError: at once, when the flag goes up meanwhile.
+        """
+        select.select([self.reader], [], [], seconds)
+        self.check()
 
     def check(self) -> None:
         """Raise `InterruptedRunError` if the flag is up."""
