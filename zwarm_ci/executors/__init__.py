@@ -13,7 +13,19 @@ def _embedded() -> Executor:
     return Embedded()
 
 
+def _codex() -> Executor:
+    from zwarm_ci.executors.codex import Codex
+
+    return Codex()
+
+
+def _claude() -> Executor:
+    from zwarm_ci.executors.claude import Claude
+
+    return Claude()
+
+
 #: Every rung of a ladder by its name; a variant is one file and one line here.
-EXECUTORS: dict[str, Callable[[], Executor]] = {"embedded": _embedded}
+EXECUTORS: dict[str, Callable[[], Executor]] = {"embedded": _embedded, "codex": _codex, "claude": _claude}
 
 __all__ = ["EXECUTORS", "Executor"]

@@ -6,15 +6,42 @@ A variant is one file, a line in `EXECUTORS` (executors/__init__.py) and a call 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from zwarm_ci.task import Check, Origin, Task, Usage
+from zwarm_ci.proc import Halt
+from zwarm_ci.task import Check, Endpoint, Origin, Sandbox, Task, Usage
 from zwarm_ci.verdict import Method
 
 #: How a session's turn ended. Only `completed` says that the executor itself came to an end it intended.
 State = Literal["completed", "failed", "killed", "timed_out", "interrupted", "blocked"]
+#: Why a turn failed, as far as the loop acts on it: limits of rate are waited for, an outage is no attempt, a limit of ours ends the task.
+Trouble = Literal["", "rate_limit", "outage", "credentials", "budget"]
+
+
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """How a CLI is to behave; the embedded executor has no use for it.
+
+    Attributes:
+        sandbox: what its commands may write; `danger-full-access` only where a person asked for it by name.
+        reasoning_effort: in the CLI's own words; "" = its default.
+        env: names of variables that pass to it from our environment.
+        inherit_user_config: its own home with configuration, MCP servers and hooks, instead of an isolated one.
+        native: further settings of the CLI as TOML text, from the base's `.zwarm/codex.toml` or `.zwarm/claude.toml`.
+        instructions: what AGENTS.md and CLAUDE.md say at the base; the worktree's own are not read.
+        confined: a CLI that has no sandbox of its own (claude) gets one of ours, where this machine can; see `jail.means`.
+    """
+
+    sandbox: Sandbox = "workspace-write"
+    web_search: bool = False
+    reasoning_effort: str = "high"
+    env: tuple[str, ...] = ()
+    inherit_user_config: bool = False
+    native: str = ""
+    instructions: str = ""
+    confined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +86,11 @@ class Order:
         folder: the session's own folder, for files that the executor wants kept.
         scratch: TMPDIR of this session; deleted with the run.
         timeout: seconds for the turn. silence: seconds without an event.
+        native: the CLI's own id of the conversation that goes on; "" = it begins.
+        total: what the CLI had counted in that conversation when its last turn ended; codex goes on counting from there.
+        endpoint: where model calls go; None = the CLI's own login.
+        halt: with what somebody else may end this turn.
+        budget_usd: what may still be spent, for a CLI that can limit itself; None = no limit.
     """
 
     session: str
@@ -73,6 +105,12 @@ class Order:
     timeout: float
     silence: float
     refused: tuple[str, ...] = ()
+    native: str = ""
+    total: Usage = Usage()
+    endpoint: Endpoint | None = None
+    conduct: Conduct = Conduct()
+    budget_usd: float | None = None
+    halt: Halt | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +119,9 @@ class Report:
 
     `attributed` = the cause is named in `origin` and `message`, but no patch is offered (Workbench.revert is False).
     `suite_runs` counts check runs that the executor made itself. `cost_usd` None = unknown price.
+    `native` is the CLI's own id of the conversation, `total` its count so far in it. `models` is this turn's usage by the
+    model that answered ("" = not said). `lower_bound`: the turn ended so that more may have been used than is known.
+    `retry_after`: seconds that the provider asked to wait; 0 = not said.
     """
 
     state: State
@@ -94,6 +135,12 @@ class Report:
     seconds: float = 0.0
     denials: int = 0
     suite_runs: int = 0
+    native: str = ""
+    total: Usage = Usage()
+    models: tuple[tuple[str, Usage], ...] = ()
+    lower_bound: bool = False
+    trouble: Trouble = ""
+    retry_after: float = 0.0
 
 
 class Executor(Protocol):
@@ -105,6 +152,26 @@ class Executor(Protocol):
 
     def unusable(self) -> str:
         """Why this executor cannot run here, in one line with the remedy; "" = it can."""
+        ...
+
+    def login(self) -> str:
+        """Where it finds a login of its own, in a few words; "" = it has none, or needs none."""
+        ...
+
+    def version(self) -> str:
+        """What it says its version is; "" = it has none of its own, or is not there."""
+        ...
+
+    def doubt(self) -> str:
+        """What speaks against this version, in a line; "" = nothing known."""
+        ...
+
+    def check(self, conduct: Conduct) -> None:
+        """Look at what it would be asked to do.
+
+        Raises:
+            ConfigError: it cannot be done, or may not.
+        """
         ...
 
     def turn(self, order: Order, on_line: Callable[[bytes], None]) -> Report:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from zwarm_ci.executors.base import Order, Report
+from zwarm_ci.executors.base import Conduct, Order, Report
 from zwarm_ci.executors.wire import order_text, read_result
 from zwarm_ci.proc import Exit, run_lines
 from zwarm_ci.scrub import child_env, decode, one_line
@@ -23,6 +23,21 @@ class Embedded:
     def unusable(self) -> str:
         """It needs nothing but this interpreter."""
         return ""
+
+    def login(self) -> str:
+        """It needs none."""
+        return ""
+
+    def version(self) -> str:
+        """It is part of this package."""
+        return ""
+
+    def doubt(self) -> str:
+        """Nothing speaks against it."""
+        return ""
+
+    def check(self, conduct: Conduct) -> None:
+        """It has no use for it."""
 
     def turn(self, order: Order, on_line: Callable[[bytes], None]) -> Report:
         """Run one turn; see `Executor.turn`."""
@@ -43,6 +58,7 @@ class Embedded:
             silence=order.silence,
             on_line=hear,
             stdin=order_text(order).encode() + b"\n",
+            halt=order.halt,
         )
         return replace(_report(ended, last, order), seconds=ended.seconds)
 
@@ -70,6 +86,8 @@ def _event(line: bytes) -> dict[str, Any]:
 
 def _report(ended: Exit, last: dict[str, Any], order: Order) -> Report:
     runs = last.get("suite_runs", 0)
+    if ended.halted:
+        return Report("killed", ended.halted, suite_runs=runs)
     if ended.timed_out:
         return Report("timed_out", f"the turn's {order.timeout:.0f} s were over", suite_runs=runs)
     if ended.silent:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from zwarm_ci.checks.base import PACKAGE_SETTINGS
-from zwarm_ci.executors.base import Order, Report, Workbench
-from zwarm_ci.task import Check, Origin, Task, Usage, failure_of
+from zwarm_ci.executors.base import Conduct, Order, Report, Workbench
+from zwarm_ci.task import Check, Endpoint, Origin, Task, Usage, failure_of
 
 SCHEMA = 1  # 1: first form
 _HANDED_ON = ("PYTHONPATH",)
@@ -19,7 +19,11 @@ _HANDED_ON = ("PYTHONPATH",)
 def order_text(order: Order) -> str:
     """One line of JSON."""
     return json.dumps(
-        {"schema": SCHEMA, "environ": {k: v for k, v in os.environ.items() if _handed_on(k)}, **asdict(order)},
+        {
+            "schema": SCHEMA,
+            "environ": {k: v for k, v in os.environ.items() if _handed_on(k)},
+            **asdict(replace(order, halt=None)),
+        },
         default=str,
     )
 
@@ -54,7 +58,12 @@ def read_order(text: str) -> Order:
     failures = tuple(failure_of(f) for f in data["task"]["failures"])
     paths = {name: Path(data[name]) for name in ("worktree", "folder", "scratch")}
     task = Task(**{**data["task"], "failures": failures})
-    return Order(**{**data, **paths, "task": task, "workbench": workbench, "refused": tuple(data["refused"])})
+    cli = {
+        "total": Usage(**data["total"]),
+        "endpoint": Endpoint(**data["endpoint"]) if data["endpoint"] else None,
+        "conduct": Conduct(**{**data["conduct"], **_tuples(data["conduct"], "env")}),
+    }
+    return Order(**{**data, **paths, **cli, "task": task, "workbench": workbench, "refused": tuple(data["refused"])})
 
 
 def result_event(report: Report) -> dict[str, Any]:
@@ -70,7 +79,9 @@ def read_result(event: dict[str, Any]) -> Report:
     """
     fields = {k: v for k, v in event.items() if k not in {"type", "schema"}}
     origin = Origin(**{**fields["origin"], **_tuples(fields["origin"], "places")}) if fields["origin"] else None
-    return Report(**{**fields, "origin": origin, "usage": Usage(**fields["usage"])})
+    counts = {name: Usage(**fields[name]) for name in ("usage", "total")}
+    models = tuple((model, Usage(**usage)) for model, usage in fields["models"])
+    return Report(**{**fields, **counts, "origin": origin, "models": models})
 
 
 def _tuples(data: dict[str, Any], *names: str) -> dict[str, Any]:
