@@ -56,7 +56,7 @@ def test_no_commits_yet(tmp_path: Path) -> None:
         (["fix-tests", "--branch", "a..b"], "no valid branch name"),
         (["fix-tests", "--executor", "codex"], "codex"),
         (["fix-tests", "--set", "verify.rerun=1"], r"verify\.rerun.*verify\.reruns"),
-        (["fix-tests", "--set", "executor.sandbox=read-only"], "no effect in this version"),
+        (["fix-tests", "--set", "verify.strict=true"], "no effect in this version"),
         (["fix-tests", "--set", "nonsense"], "nonsense"),
         (["fix-tests", "--config", "missing.toml"], r"missing\.toml"),
         (["fix-tests", "--check", "pytest | tail -5"], r"'\|'.*hides the exit code"),

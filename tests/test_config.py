@@ -32,7 +32,7 @@ def load(
         config_file=file,
         environ=environ or {},
         sets=sets,
-        known_rungs={"embedded"},
+        known_rungs={"embedded", "codex", "claude"},
         derive_kind=kind_of,
     )
 
@@ -43,11 +43,18 @@ def load(
 ALL = """\
 state_dir = ".state"
 [executor]
-ladder = ["embedded"]
+ladder = ["embedded", "codex:mini"]
+sandbox = "read-only"
+web_search = true
 timeout = 10
 silence = 20.5
+reasoning_effort = "low"
+env = ["LICENCE_SERVER"]
+gateway = false
+inherit_user_config = true
 [loop]
 turns = 4
+sessions = 5
 [checks.tests]
 run = "make test"
 kind = "pytest"
@@ -70,6 +77,9 @@ burn_in = 7
 max_files = 8
 max_lines = 9
 [budget]
+usd = 0
+task_usd = 1.5
+day_usd = 2
 minutes = 10
 check_minutes = 0
 [models."my.model"]
@@ -85,9 +95,13 @@ output = 2.25
 def test_the_contracts_defaults() -> None:
     settings = load()
     assert settings == replace(config.Settings(), origins=settings.origins)
-    assert (settings.state_dir, settings.executor.rungs, settings.checks) == (".zwarm", ("embedded",), ())
+    assert (settings.state_dir, settings.rungs, settings.checks) == (".zwarm", (("embedded", ""),), ())
     assert (settings.executor.timeout, settings.executor.silence) == (3600, 600)
-    assert settings.loop.turns == 3
+    assert (settings.executor.sandbox, settings.executor.reasoning_effort) == ("workspace-write", "high")
+    assert (settings.executor.gateway, settings.executor.web_search) == (True, False)
+    assert not settings.executor.inherit_user_config
+    assert (settings.loop.turns, settings.loop.sessions) == (3, 2)
+    assert (settings.budget.usd, settings.budget.task_usd, settings.budget.day_usd) == (10, 3, 50)
     assert (settings.verify.reruns, settings.verify.burn_in) == (2, 3)
     assert (settings.verify.max_files, settings.verify.max_lines) == (40, 2000)
     assert (settings.budget.minutes, settings.budget.check_minutes) == (60, 120)
@@ -99,7 +113,9 @@ def test_every_key_arrives_where_it_belongs() -> None:
     expected = Check("tests", "make test", "pytest", "sub", 60, "make fix", "make setup", ("TEST_DB",), (".env.test",))
     expected = replace(expected, services_up="docker compose up -d", services_down="docker compose down")
     assert settings.checks == (replace(expected, exclusive=True, isolation="inplace", network=True),)
-    assert (settings.loop.turns, settings.executor.silence) == (4, 20.5)
+    assert (settings.loop.turns, settings.loop.sessions, settings.executor.silence) == (4, 5, 20.5)
+    assert settings.rungs == (("embedded", ""), ("codex", "gpt-5.1-codex-mini"))
+    assert (settings.budget.usd, settings.budget.task_usd, settings.budget.day_usd) == (0, 1.5, 2)
     assert settings.verify.allow_test_edits
     assert settings.verify == config.VerifySettings(("golden/**",), settings.verify.allow_test_edits, 6, 7, 8, 9)
     assert (settings.budget.minutes, settings.budget.check_minutes) == (10, 0)
@@ -111,7 +127,7 @@ def test_every_key_arrives_where_it_belongs() -> None:
     defaults = config.values(load(b'[checks.tests]\nrun = "x"'))
     changed = {k for k, v in config.values(settings).items() if v != defaults.get(k)}
     named = {k.replace("checks.tests", "checks.*").replace('models."my.model"', "models.*") for k in changed}
-    assert named == set(config.known_keys()) - {"executor.adapter"}
+    assert named == set(config.known_keys()) - {"executor.adapter", "executor.model"}
 
 
 @pytest.mark.parametrize("key", config.known_keys())
@@ -122,10 +138,12 @@ def test_every_known_key_is_accepted_and_listed(key: str) -> None:
         "isolation": "inplace",
         "state_dir": "s",
         "adapter": "claude" if "models" in key else "embedded",
+        "model": "haiku",
+        "sandbox": "read-only",
     }
     last = key.rsplit(".", 1)[-1]
     lists = {"ladder": ["embedded"], "env": ["A"], "include": ["a"], "protect": ["a"], "aliases": ["a"]}
-    flags = {"exclusive", "allow_test_edits", "network"}
+    flags = {"exclusive", "allow_test_edits", "network", "web_search", "gateway", "inherit_user_config"}
     value = texts.get(last) or lists.get(last) or ("true" if last in flags else "5")
     settings = load(b'[checks.tests]\nrun = "x"', sets=[f"{name}={str(value).replace(chr(39), chr(34))}"])
     assert settings.origins[name] == "--set"
@@ -198,7 +216,23 @@ def test_a_later_adapter_replaces_an_earlier_ladder() -> None:
     settings = load(b'executor.ladder = ["embedded"]', sets=["executor.adapter=embedded"])
     assert settings.executor.ladder == ()
     assert settings.origins["executor.ladder"] == "default"
-    assert settings.executor.rungs == ("embedded",)
+    assert settings.rungs == (("embedded", ""),)
+
+
+@pytest.mark.parametrize(
+    ("sets", "rungs"),
+    [
+        (["executor.model=opus"], [("claude", "opus")]),
+        (["executor.model=max"], [("codex", "gpt-5.1-codex-max")]),
+        (["executor.adapter=claude"], [("claude", "sonnet")]),
+        (["executor.adapter=codex", "executor.model=a-new-one"], [("codex", "a-new-one")]),
+        (['executor.ladder=["embedded", "codex", "claude:opus"]'], [("embedded", ""), ("codex", "gpt-5.1-codex-mini"), ("claude", "opus")]),
+        (['models.mine.adapter="codex"', "executor.model=mine", "models.mine.input=0", "models.mine.output=0"], [("codex", "mine")]),
+        (['executor.ladder=["codex"]', "executor.model=haiku"], [("claude", "haiku")]),
+    ],
+)  # fmt: skip
+def test_the_ladder_in_effect(sets: list[str], rungs: list[tuple[str, str]]) -> None:
+    assert list(load(sets=sets).rungs) == rungs
 
 
 def test_byte_order_mark_and_windows_line_ends_are_fine() -> None:

@@ -17,12 +17,15 @@ LEVELS = [
     for level in """
     __init__
     errors scrub files reap confine_main
-    streams stop
+    streams stop pump
     keep
+    leash
     task proc protected
     verdict pricing git confine
     private config
-    environment budget journal sessions reports
+    environment budget daybook journal sessions reports
+    purse
+    gateway
     checks site inplace
     detect services submodules
     setups
@@ -30,13 +33,14 @@ LEVELS = [
     trees
     calibrate
     baseline
-    plan repair
+    plan repair briefing
     executors verify
-    settings loop
-    integrate conclude selection
+    till settings
+    loop staffing
+    integrate conclude selection equipment
     handover preview crew
     orchestrator
-    pipeline
+    pipeline supervise
     hook fanout demo init doctor take
     cli
     entry

@@ -15,9 +15,12 @@ from tests.test_judge import Bench
 from zwarm_ci.executors.base import Report, Workbench
 from zwarm_ci.integrate import Union, settle
 from zwarm_ci.journal import Journal, read
-from zwarm_ci.loop import Rung, Shop, Solved, solve
+from zwarm_ci.loop import Shop, Solved, solve
+from zwarm_ci.pricing import BUILT_IN
+from zwarm_ci.purse import Limits, Purse
 from zwarm_ci.sessions import Store
 from zwarm_ci.task import Usage
+from zwarm_ci.till import Rung, Till
 
 TWO = {
     **FILES,
@@ -45,11 +48,15 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(Repo.make(tmp_path / "repo", TWO), tmp_path)
 
 
-def shop(bench: Bench, *executors: Scripted, turns: int = 2, sessions: int = 2) -> Shop:
+def till(limits: Limits | None = None) -> Till:
+    return Till(Purse(limits or Limits(), None), BUILT_IN)
+
+
+def shop(bench: Bench, *executors: Scripted, turns: int = 2, sessions: int = 2, pays: Till | None = None) -> Shop:
     state = bench.scratch / "state"
     state.mkdir(exist_ok=True)
     workbench = Workbench(bench.store.path, bench.user.top, bench.court.base, bench.court.checks)
-    ladder = tuple(Rung(e) for e in executors)
+    ladder = tuple(Rung(e, "gpt-5.1-codex-mini", paid=True) if pays else Rung(e) for e in executors)
     return Shop(
         bench.court,
         ladder,
@@ -62,11 +69,15 @@ def shop(bench: Bench, *executors: Scripted, turns: int = 2, sessions: int = 2) 
         sessions,
         60,
         60,
+        pays or till(),
     )
 
 
-def solved(bench: Bench, *executors: Scripted, task: int = 0, turns: int = 2, sessions: int = 2) -> Solved:
-    return solve(shop(bench, *executors, turns=turns, sessions=sessions), bench.tasks[task], lambda _: None)
+def solved(
+    bench: Bench, *executors: Scripted, task: int = 0, turns: int = 2, sessions: int = 2, pays: Till | None = None
+) -> Solved:
+    shared = shop(bench, *executors, turns=turns, sessions=sessions, pays=pays)
+    return solve(shared, bench.tasks[task], lambda _: None)
 
 
 def test_a_turn_that_the_runs_own_limit_ended_is_over_budget(bench: Bench) -> None:
@@ -106,7 +117,7 @@ def test_a_session_that_lies_is_no_changes_and_a_fresh_one_follows(bench: Bench)
 def test_the_next_rung_is_tried_and_cost_and_usage_add_up(bench: Bench) -> None:
     paid = Report("completed", "no idea", usage=Usage(10, 1, 2, 3), cost_usd=0.25)
     first, second = Scripted([edit({}, paid)]), Scripted([edit({"calc.py": FIXED}, replace(paid, method="model"))])
-    end = solved(bench, first, second, sessions=1)
+    end = solved(bench, first, second, turns=1, sessions=1)
     assert end.outcome.status == "fixed"
     assert end.outcome.cost_usd == 0.5
     assert sum(a.usage.total for a in end.outcome.attempts) == 32

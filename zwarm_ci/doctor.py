@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from zwarm_ci import baseline as before
-from zwarm_ci import confine, environment, inplace, proc, selection, site
+from zwarm_ci import confine, environment, equipment, inplace, proc, selection, site
 from zwarm_ci.baseline import Baseline
 from zwarm_ci.budget import Ledger
 from zwarm_ci.config import Settings, dotted, toml
@@ -20,7 +20,6 @@ from zwarm_ci.detect import derive_kind, detect, managers
 from zwarm_ci.detect.base import Tree
 from zwarm_ci.environment import Environment
 from zwarm_ci.errors import BlockedError
-from zwarm_ci.executors import EXECUTORS
 from zwarm_ci.furnish import Furnisher
 from zwarm_ci.git import open_repository
 from zwarm_ci.selection import Request
@@ -71,6 +70,7 @@ def examine(request: Request, tell: before.Tell, *, quick: bool = False) -> Diag
         base, settings = selection.base_and_settings(request, private)
         means = confine.means()
         _say_what_is_here(found, means, user.top.resolve(), scratch, user.folders)
+        found.facts += equipment.facts(settings, user, lambda path: private.read(base, path))
         with contextlib.closing(Surroundings(secrets.token_hex(4), means)) as surroundings:
             ledger = Ledger(settings.budget.minutes, settings.budget.check_minutes)
             trees = Trees(Furnisher(private, base, tell), surroundings, scratch, ledger, scratch / "logs")
@@ -102,8 +102,6 @@ def _say_what_is_here(found: Diagnosis, means: confine.Means, top: Path, scratch
     found.facts.append(
         ("in place", f"what is red is compared with the checkout {where}" if where else f"not compared: {refused}")
     )
-    for name, kind in EXECUTORS.items():
-        found.facts.append(("executor", f"{name}: {kind().unusable() or 'usable'}"))
 
 
 def _choose(found: Diagnosis, request: Request, settings: Settings, trees: Trees, base: str) -> tuple[Check, ...]:

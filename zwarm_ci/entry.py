@@ -22,6 +22,14 @@ def main() -> None:
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller (`>&-`), and its number free for any file that we open
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115, PTH123
+    from zwarm_ci.errors import BlockedError
+    from zwarm_ci.gateway.keys import hand_over
+
+    try:
+        hand_over()  # from here on no process of ours but the gateway has a provider's key
+    except BlockedError as error:
+        sys.stderr.write(f"zwarm-ci: {error.line}\n")
+        sys.exit(error.exit_code)
     from zwarm_ci.cli import run
 
     sys.exit(run(sys.argv[1:]))

@@ -6,34 +6,36 @@ The only room where an executor's work meets the judge. What the executor says o
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
-from zwarm_ci.errors import InterruptedRunError, LimitError
-from zwarm_ci.executors.base import Executor, Order, Report, Workbench
+from zwarm_ci.briefing import Lesson, first_message, next_message
+from zwarm_ci.errors import LimitError
+from zwarm_ci.executors.base import Conduct, Order, Report, Workbench
 from zwarm_ci.journal import Journal
 from zwarm_ci.private import Worktree
-from zwarm_ci.sessions import Meta, Store
-from zwarm_ci.task import Task, Usage
+from zwarm_ci.proc import Halt
+from zwarm_ci.scrub import decode
+from zwarm_ci.sessions import Meta, Store, watch
+from zwarm_ci.stop import STOP
+from zwarm_ci.task import Endpoint, Task, Usage
+from zwarm_ci.till import Rung, Till
 from zwarm_ci.verdict import Attempt, Status, TaskOutcome, Verdict
 from zwarm_ci.verify.judge import Court, judge
 
 Tell = Callable[[str], None]
 _COHORT = 500  # ids asked for at once; more than that is a suite, and runs as one
-
-
-@dataclass(frozen=True, slots=True)
-class Rung:
-    """One step of the ladder: an executor and the model it is asked for ("" = its default)."""
-
-    executor: Executor
-    model: str = ""
+_WAITS = 3  # times that one session waits for a provider
+_LONGEST_WAIT = 300.0  # seconds; who is told to wait longer goes on with the next rung
+_SAID_NOTHING = frozenset({"no_changes", "executor_failed", "timed_out", "blocked"})  # of the failure, that is
+_USUAL_WAIT = 20.0  # where the provider does not say how long
 
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """What solving any task of a run needs. Times in seconds."""
+    """What solving any task of a run needs. Times in seconds. `conducts`: how each CLI is to behave, by its adapter's name."""
 
     court: Court
     ladder: tuple[Rung, ...]
@@ -46,6 +48,8 @@ class Shop:
     sessions: int
     timeout: float
     silence: float
+    till: Till
+    conducts: Mapping[str, Conduct] = field(default_factory=dict)
 
     def cohort(self, check: str) -> tuple[str, ...]:
         """The red ids of a check that can be asked for together; one that hangs would hold up the others."""
@@ -54,12 +58,14 @@ class Shop:
 
 @dataclass(slots=True)
 class _Case:
-    """A task while it is worked on. `refused` are trees that verification said no to."""
+    """A task while it is worked on. `refused` are trees that verification said no to; `idle`: why rungs were passed over."""
 
     task: Task
     tell: Tell
     attempts: list[Attempt] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    lessons: list[Lesson] = field(default_factory=list)
+    idle: list[str] = field(default_factory=list)
     tree: str = ""
     report: Report | None = None
     verdict: Verdict | None = None
@@ -67,6 +73,18 @@ class _Case:
     @property
     def cost(self) -> float:
         return sum(a.cost_usd or 0.0 for a in self.attempts)
+
+
+@dataclass(slots=True)
+class _Seat:
+    """One session while it lasts: where it works, and what its next turn goes on from."""
+
+    meta: Meta
+    worktree: Worktree
+    endpoint: Endpoint | None
+    native: str = ""
+    total: Usage = Usage()
+    waits: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,99 +114,134 @@ def _climb(shop: Shop, case: _Case) -> Solved:
     for rung in shop.ladder:
         # A deterministic executor would say the same again in a fresh session; its turns carry what was refused.
         for _ in range(1 if rung.executor.deterministic else shop.sessions):
-            if _session(shop, rung, case):
+            if why := shop.till.allows(rung, case.task.id):
+                case.idle.append(f"{rung.name}: {why}")
+                break
+            ended = _session(shop, rung, case)
+            if ended == "accepted":
                 return _accepted(case)
-            if rung.executor.deterministic and case.report and case.report.attributed:
+            if ended == "next rung":
                 break
     return Solved(_given_up(case))
 
 
-def _session(shop: Shop, rung: Rung, case: _Case) -> bool:
-    """One session of several turns; True = a patch was accepted."""
-    meta = shop.store.create(run=shop.run, task=case.task.id, executor=rung.executor.name, model=rung.model)
+def _session(shop: Shop, rung: Rung, case: _Case) -> Literal["accepted", "again", "next rung"]:
+    """One session of several turns; `again`: a fresh one may do better."""
+    meta = shop.store.create(
+        run=shop.run, task=case.task.id, executor=rung.executor.name, model=rung.model, title=case.task.title
+    )
     folder = shop.scratch / meta.id
     worktree = shop.court.trees.repo.worktree(shop.court.base, folder / (shop.workbench.top.name or "repository"))
-    message = case.task.text
+    seat = _Seat(
+        meta, worktree, shop.till.open(rung, meta.id, case.task.id, (worktree.path, shop.store.folder(meta.id)))
+    )
+    message, turn = first_message(case.task, case.lessons), 0
     try:
-        for turn in range(1, shop.turns + 1):
+        while turn < shop.turns:
             shop.court.trees.ledger.require()
-            meta = attempt(shop, rung, case, meta, worktree, turn, message)
+            turn += 1
+            attempt(shop, rung, case, seat, turn, message)
             assert case.verdict is not None
+            assert case.report is not None
             if case.verdict.accepted:
-                return True
-            if case.verdict.status in {
-                "no_changes",
-                "attributed",
-                "executor_failed",
-                "timed_out",
-                "over_budget",
-                "blocked",
-            }:
-                return False
-            message = (
-                f"Verification in a clean checkout refused the change: {case.verdict.reason}\nMake another change."
-            )
-        return False
+                return "accepted"
+            trouble = case.report.trouble
+            if trouble == "budget":
+                raise LimitError(case.report.message)
+            if trouble in {"rate_limit", "outage"}:
+                if not _waited(case, seat, case.report.retry_after):
+                    return "next rung"
+                turn -= 1  # the provider's trouble is no attempt of ours
+                continue
+            if trouble == "credentials":
+                shop.till.exclude(rung, case.report.message)
+                return "next rung"
+            if (end := _over(rung, case.verdict.status)) != "go on":
+                return end
+            message = next_message(case.lessons[-1])
+        return "again"
     finally:
+        if seat.meta.live:
+            shop.store.move(seat.meta, "interrupted", reason="the run ended before its turn did")
+        shop.till.shut(rung, meta.id)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def attempt(shop: Shop, rung: Rung, case: _Case, meta: Meta, worktree: Worktree, turn: int, message: str) -> Meta:
+def _over(rung: Rung, status: Status) -> Literal["go on", "again", "next rung"]:
+    """What comes after a turn that was not accepted."""
+    if status == "attributed":
+        return "next rung" if rung.executor.deterministic else "again"
+    if status == "no_changes":
+        return "again" if rung.executor.deterministic else "go on"
+    return "again" if status in {"executor_failed", "timed_out", "over_budget", "blocked"} else "go on"
+
+
+def _waited(case: _Case, seat: _Seat, seconds: float) -> bool:
+    """Wait as long as the provider says; False where that is too long or was done often enough.
+
+    Raises:
+        InterruptedRunError: the run was stopped meanwhile.
+    """
+    seat.waits += 1
+    seconds = seconds or _USUAL_WAIT
+    if seat.waits > _WAITS or seconds > _LONGEST_WAIT:
+        return False
+    case.tell(f"the provider asks to wait {seconds:.0f} s")
+    STOP.wait(seconds)
+    return True
+
+
+def attempt(shop: Shop, rung: Rung, case: _Case, seat: _Seat, turn: int, message: str) -> None:
     """One turn of a session and one verification of what it left."""
-    shop.journal.write("turn_started", task=case.task.id, session=meta.id, turn=turn, executor=rung.executor.name)
-    case.tell(f"{rung.executor.name}: turn {turn}")
-    meta = shop.store.move(meta, "running", turn=turn)
-    try:
-        report = _turn(shop, rung, case, meta, worktree, turn, message)
-    except InterruptedRunError:
-        shop.store.move(meta, "interrupted")
-        raise
-    meta = shop.store.move(meta, report.state, reason=report.message)
+    task, session = case.task, seat.meta.id
+    shop.journal.write("turn_started", task=task.id, session=session, turn=turn, executor=rung.executor.name)
+    case.tell(f"{rung.name}: turn {turn}")
+    seat.meta = shop.store.move(seat.meta, "running", turn=turn)
+    report = shop.till.account(rung, session, task.id, _turn(shop, rung, case, seat, turn, message))
+    seat.native, seat.total = report.native or seat.native, report.total
+    seat.meta = shop.store.close_turn(seat.meta, report)
     shop.court.trees.ledger.spend(0.0, runs=report.suite_runs)
     shop.journal.write(
-        "turn_ended", task=case.task.id, session=meta.id, turn=turn, state=report.state, cost_usd=report.cost_usd
+        "turn_ended", task=task.id, session=session, turn=turn, state=report.state, cost_usd=report.cost_usd
     )
-    tree = worktree.tree()
+    tree = seat.worktree.tree()
     verdict = _verdict(shop, case, report, tree)
     case.report, case.verdict, case.tree = report, verdict, tree
     if not verdict.accepted:
         case.refused.append(tree)
-    shop.journal.write("verdict", task=case.task.id, session=meta.id, turn=turn, status=verdict.status, tree=tree)
-    case.attempts.append(
-        Attempt(
-            meta.id,
-            turn,
-            rung.executor.name,
-            rung.model,
-            verdict.status,
-            verdict.reason,
-            report.usage,
-            report.cost_usd,
-            report.provider_cost_usd,
-            report.seconds,
-            verdict.seconds,
-            report.denials,
-            verdict.findings,
-            verdict.checks,
-        )
-    )
-    return meta
+        case.lessons.append(_lesson(shop, rung, report, verdict, tree))
+    shop.journal.write("verdict", task=task.id, session=session, turn=turn, status=verdict.status, tree=tree)
+    case.attempts.append(_attempt(rung, session, turn, report, verdict))
 
 
-def _turn(shop: Shop, rung: Rung, case: _Case, meta: Meta, worktree: Worktree, turn: int, message: str) -> Report:
+def _attempt(rung: Rung, session: str, turn: int, report: Report, verdict: Verdict) -> Attempt:
+    return Attempt(
+        session, turn, rung.executor.name, rung.model, verdict.status, verdict.reason, report.usage, report.cost_usd,
+        report.provider_cost_usd, report.seconds, verdict.seconds, report.denials, verdict.findings, verdict.checks,
+    )  # fmt: skip
+
+
+def _lesson(shop: Shop, rung: Rung, report: Report, verdict: Verdict, tree: str) -> Lesson:
+    repo = shop.court.trees.repo
+    patch = decode(repo.patch(repo.tree_of(shop.court.base), tree))
+    return Lesson(rung.name, verdict.status, verdict.reason, patch, report.origin)
+
+
+def _turn(shop: Shop, rung: Rung, case: _Case, seat: _Seat, turn: int, message: str) -> Report:
+    meta, halt = seat.meta, Halt()
     scratch = shop.scratch / f"{meta.id}-tmp{turn}"
-    scratch.mkdir(parents=True)
+    scratch.mkdir(parents=True, exist_ok=True)
     timeout = min(shop.timeout, shop.court.trees.ledger.left())
     bench = replace(shop.workbench, cohort=shop.cohort(case.task.check))
     order = Order(
-        meta.id, turn, rung.model, case.task, message, worktree.path, bench, shop.store.folder(meta.id), scratch,
-        timeout, shop.silence, tuple(case.refused),
+        meta.id, turn, rung.model, case.task, message, seat.worktree.path, bench, shop.store.folder(meta.id), scratch,
+        timeout, shop.silence, tuple(case.refused), seat.native, seat.total, seat.endpoint,
+        shop.conducts.get(rung.executor.name, Conduct()), shop.till.room(case.task.id) if rung.paid else None, halt,
     )  # fmt: skip
-    with shop.store.turn_file(meta, turn).open("wb") as file:
+    with shop.store.recording(meta, turn) as keep, watch.heeding(shop.store, meta.id, halt.set):
 
         def on_line(line: bytes) -> None:
-            file.write(line + b"\n")
-            file.flush()
+            keep(line)
             if said := rung.executor.headline(line):
                 case.tell(f"{rung.executor.name}: {said}")
 
@@ -234,12 +287,18 @@ def _accepted(case: _Case) -> Solved:
 
 def _given_up(case: _Case) -> TaskOutcome:
     """The end of a task without an accepted patch: the last word, or, where the last turn had nothing new, why the one before was refused."""
+    if not case.attempts:
+        return TaskOutcome(
+            case.task, "blocked", "; ".join(dict.fromkeys(case.idle)) or "no rung of the ladder was tried"
+        )
     last = case.attempts[-1]
-    refused = [a for a in case.attempts if a.verdict != "no_changes"]
-    telling = refused[-1] if last.verdict == "no_changes" and refused else last
-    origin = case.report.origin if case.report and last.verdict == "attributed" else None
+    refused = [a for a in case.attempts if a.verdict not in _SAID_NOTHING]
+    telling = refused[-1] if last.verdict in _SAID_NOTHING and refused else last
+    named = [lesson.origin for lesson in case.lessons if lesson.origin]
+    origin = named[-1] if named and telling.verdict == "attributed" else None
+    reason = "; ".join((telling.reason, *dict.fromkeys(case.idle)))
     outcome = TaskOutcome(
-        case.task, telling.verdict, telling.reason, origin=origin, cost_usd=case.cost, attempts=tuple(case.attempts)
+        case.task, telling.verdict, reason, origin=origin, cost_usd=case.cost, attempts=tuple(case.attempts)
     )
     return replace(outcome, review=telling.guards)
 

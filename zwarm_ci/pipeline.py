@@ -6,11 +6,11 @@ checks before → tasks → [worktree → session → verification → verdict]*
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from zwarm_ci import baseline as before
-from zwarm_ci import config, confine, crew, environment, handover, proc, selection
+from zwarm_ci import config, confine, crew, environment, handover, proc, selection, staffing
 from zwarm_ci import site as places
 from zwarm_ci.budget import Ledger
 from zwarm_ci.conclude import Facts, conclude, revealed, unrepairable
@@ -19,7 +19,6 @@ from zwarm_ci.errors import BlockedError, InterruptedRunError, LimitError, Usage
 from zwarm_ci.furnish import Furnisher
 from zwarm_ci.git import Repository, open_repository
 from zwarm_ci.integrate import Union, settle
-from zwarm_ci.plan import make_tasks, named
 from zwarm_ci.reports.write import write_all
 from zwarm_ci.selection import Request
 from zwarm_ci.surround import Surroundings
@@ -50,7 +49,7 @@ def run(request: Request, watch: Watch) -> Finished:
         ledger = Ledger(settings.budget.minutes, settings.budget.check_minutes)
         watch.begin(ledger)
         site = places.begin(user, settings.state_dir, scratch, private)
-        limits = {"minutes": settings.budget.minutes, "check_minutes": settings.budget.check_minutes}
+        limits = {f.name: getattr(settings.budget, f.name) for f in fields(settings.budget)}
         facts = Facts(site.run, request.command, user.head, base, ledger, request.strict_flaky, limits)
         try:
             _story(request, watch, site, settings, facts)
@@ -74,13 +73,15 @@ def run(request: Request, watch: Watch) -> Finished:
 def _story(request: Request, watch: Watch, site: places.Site, settings: config.Settings, facts: Facts) -> None:
     branch = selection.branch_name(request, site.run)
     site.user.free_branch(branch)
-    ladder = selection.ladder(settings)
+    rungs, till, paying = staffing.engage(settings, site.folder.parent.parent, replace(request.means, ask=watch.ask))
+    staffing.hold_to(rungs, staffing.conducts(settings, lambda path: site.private.read(facts.base, path)))
 
     watch.stage("looking at the repository")
-    with contextlib.closing(Surroundings(site.run, confine.means())) as surroundings:
+    with contextlib.closing(till), contextlib.closing(Surroundings(site.run, confine.means())) as surroundings:
         furnisher = Furnisher(site.private, selection.built_for(request, site, facts.base), watch.stage)
         trees = Trees(furnisher, surroundings, site.scratch, facts.ledger, site.folder / "logs")
-        checks, facts.notes = selection.look(request, settings, trees, facts.base)
+        checks, notes = selection.look(request, settings, trees, facts.base)
+        facts.notes = (*notes, *paying)
         environment.adopt_variables(site.user.top, checks)
 
         watch.stage("checks before")
@@ -96,13 +97,13 @@ def _story(request: Request, watch: Watch, site: places.Site, settings: config.S
             raise BlockedError(f"no check can run: {baseline.results[0].name}: {aside[0].reason}")
 
         court = selection.court(trees, settings, facts.base, checks, baseline)
-        tasks = make_tasks(checks, baseline, named(baseline, request.targets, site.user.prefix), court.rules.protect)
+        tasks = selection.tasks(request, site, court)
         if len(tasks) > 1 and request.at_once > 1:
             checks, notes = before.serialised(trees, checks, baseline, facts.base, watch.stage)
             court, facts.notes = replace(court, checks=checks), (*facts.notes, *notes)
         facts.planned = tasks
         watch.plan(tasks)
-        shop = selection.shop(request, site, settings, court, ladder)
+        shop = selection.shop(request, site, settings, court, rungs, till)
         union = Union(court, site.private.tree_of(facts.base))
         for done in crew.ends(request, watch, shop, union, tasks):
             facts.tasks = (*done, *aside)
@@ -116,7 +117,7 @@ def _story(request: Request, watch: Watch, site: places.Site, settings: config.S
         facts.stopped = next(
             (o.reason for o in outcomes if o.status == "over_budget" and not o.reason.startswith("--max-tasks")), ""
         )
-        facts.notes += tuple(dict.fromkeys(surroundings.notes))
+        facts.notes += tuple(dict.fromkeys((*surroundings.notes, *till.notes)))
         if union.steps:
             site.private.deliver(head, f"refs/heads/{branch}")
             facts.branch, facts.head = branch, head

@@ -142,6 +142,21 @@ def _text(task: Task, check: Check) -> str:
     )
 
 
+def task_in_words(words: str, checks: Sequence[Check]) -> Task:
+    """A task that a person wrote down: no id is to become green, and every check must stay as it was."""
+    asked = plain(words).strip()
+    commands = "\n".join(one_line(check.run) for check in checks)
+    text = redact(
+        f"Outcome: {asked}\n"
+        "Constraints: no weaker tests, settings or CI files; no new dependency unless the task says so; the smallest change that "
+        "does it. Do not commit; leave the edit in the files.\n"
+        "Acceptance: these commands are run by somebody else in a clean checkout of your change; nothing that passed may fail:\n"
+        f"{_fence(commands)}\n"
+    )
+    fingerprint = hashlib.sha256(asked.encode()).hexdigest()[:16]
+    return Task("task-1", one_line(asked, 70), fingerprint, checks[0].name, (), text)
+
+
 def _fence(text: str) -> str:
     ticks = "`" * max(3, max((len(m) for m in re.findall(r"`+", text)), default=0) + 1)
     return f"{ticks}\n{text.rstrip()}\n{ticks}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
-from zwarm_ci import selection
+from zwarm_ci import selection, staffing
 from zwarm_ci import site as places
 from zwarm_ci.furnish import Furnisher
 from zwarm_ci.git import open_repository
+from zwarm_ci.pricing import format_cost
 from zwarm_ci.selection import Request
 
 
@@ -26,20 +27,24 @@ def preview(request: Request, *, as_json: bool) -> str:
         look = private.worktree(base, scratch / "look" / furnisher.name)
         checks, notes = selection.choose_checks(request, settings, look.path, furnisher.env_of, user.prefix)
         pythons = dict.fromkeys(furnisher.env_of(c.workdir).note for c in checks)
-        rungs = selection.ladder(settings)
-    names = [f"{r.executor.name}:{r.model}" if r.model else r.executor.name for r in rungs]
+        rungs, paying = staffing.ladder(
+            settings, staffing.gateway(settings, replaying=request.means.replay is not None)
+        )
+    names = [r.name for r in rungs]
+    ceiling = min(settings.budget.usd, settings.budget.day_usd) if any(r.paid for r in rungs) else 0.0
     document = {
         "base": base,
         "snapshot": base != user.head and not request.base,
         "checks": [{"name": c.name, "command": c.run, "kind": c.kind, "timeout": c.timeout} for c in checks],
         "ladder": names,
         "minutes": settings.budget.minutes,
-        "cost_ceiling_usd": 0.0,
+        "cost_ceiling_usd": ceiling,
+        "notes": list(paying),
     }
     if as_json:
         return json.dumps(document, indent=1) + "\n"
     kind = "a snapshot of the working tree on " + user.head[:12] if document["snapshot"] else base[:12]
     lines = [f"base      {kind}", *(f"check     {note}" for note in notes), *(f"python    {p}" for p in pythons)]
-    lines += [f"executor  {', '.join(names)}"]
-    lines += [f"limits    {settings.budget.minutes:g} minutes; cost at most $0.00", "Nothing was run."]
+    lines += [f"executor  {', '.join(names)}", *(f"          {note}" for note in paying)]
+    lines += [f"limits    {settings.budget.minutes:g} minutes; cost at most {format_cost(ceiling)}", "Nothing was run."]
     return "\n".join(lines) + "\n"

@@ -16,21 +16,22 @@ from zwarm_ci.config import Settings
 from zwarm_ci.detect.base import EnvOf
 from zwarm_ci.environment import listed_in
 from zwarm_ci.errors import BlockedError, UsageError
-from zwarm_ci.executors import EXECUTORS
 from zwarm_ci.executors.base import Workbench
 from zwarm_ci.git import Repository
-from zwarm_ci.loop import Rung, Shop
+from zwarm_ci.loop import Shop
+from zwarm_ci.plan import make_tasks, named, task_in_words
 from zwarm_ci.private import PrivateRepository
 from zwarm_ci.protected import files_of_tests
 from zwarm_ci.scrub import decode
 from zwarm_ci.settings import load
 from zwarm_ci.site import Site
-from zwarm_ci.task import Check
+from zwarm_ci.staffing import Means, conducts
+from zwarm_ci.task import Check, Task
+from zwarm_ci.till import Rung, Till
 from zwarm_ci.trees import Trees
 from zwarm_ci.verify.guards import Rules
 from zwarm_ci.verify.judge import Court
 
-_SESSIONS = 1  # on one rung; a fresh session of an executor that is deterministic would say the same again
 _SHOWN = 5  # built files that a note names
 _USUAL_DEFAULTS = ("main", "master", "trunk")
 
@@ -48,6 +49,8 @@ class Request:
         commands: `--check`: commands that replace the configured checks.
         source: `--from`: worktree, index or head; `base` names a commit instead.
         parallel: tasks at once; 0 = the number of cores, at most 4.
+        words: `run --task`: what is to be done; "" = repair what is red.
+        means: for paid work.
     """
 
     command: str
@@ -67,6 +70,8 @@ class Request:
     strict_flaky: bool = False
     config_file: Path | None = None
     sets: tuple[str, ...] = ()
+    words: str = ""
+    means: Means = Means()
 
     @property
     def at_once(self) -> int:
@@ -161,26 +166,6 @@ def _given(number: int, command: str, settings: Settings) -> Check:
     return Check(name, command, kind, fix=fix, why="--check")
 
 
-def ladder(settings: Settings) -> tuple[Rung, ...]:
-    """The rungs, in order, that can be used here.
-
-    Raises:
-        BlockedError: none can.
-    """
-    names = settings.executor.ladder or ((settings.executor.adapter,) if settings.executor.adapter else ("embedded",))
-    rungs, reasons = [], []
-    for rung in names:
-        adapter, _, model = rung.partition(":")
-        executor = EXECUTORS[adapter]()
-        if why := executor.unusable():
-            reasons.append(f"{rung}: {why}")
-        else:
-            rungs.append(Rung(executor, model))
-    if not rungs:
-        raise BlockedError("no rung of the ladder can be used: " + "; ".join(reasons))
-    return tuple(rungs)
-
-
 def may_revert(request: Request, user: Repository, environ: Mapping[str, str]) -> bool:
     """Whether undoing somebody's lines is offered as a patch rather than only named.
 
@@ -237,7 +222,15 @@ def court(trees: Trees, settings: Settings, base: str, checks: tuple[Check, ...]
     return Court(trees, base, checks, baseline, rules, verify.reruns, verify.burn_in)
 
 
-def shop(request: Request, site: Site, settings: Settings, court: Court, rungs: tuple[Rung, ...]) -> Shop:
+def tasks(request: Request, site: Site, court: Court) -> tuple[Task, ...]:
+    """What there is to do: the task in words, or what is red, grouped by cause."""
+    if request.words:
+        return (task_in_words(request.words, court.checks),)
+    wanted = named(court.baseline, request.targets, site.user.prefix)
+    return make_tasks(court.checks, court.baseline, wanted, court.rules.protect)
+
+
+def shop(request: Request, site: Site, settings: Settings, court: Court, rungs: tuple[Rung, ...], till: Till) -> Shop:
     """What sessions of a run are given."""
     revert = may_revert(request, site.user, os.environ)
     workbench = Workbench(
@@ -253,6 +246,6 @@ def shop(request: Request, site: Site, settings: Settings, court: Court, rungs: 
     )
     executor, loop = settings.executor, settings.loop
     return Shop(
-        court, rungs, site.store, site.journal, workbench, site.run, site.scratch, loop.turns, _SESSIONS, executor.timeout,
-        executor.silence,
+        court, rungs, site.store, site.journal, workbench, site.run, site.scratch, loop.turns, loop.sessions, executor.timeout,
+        executor.silence, till, conducts(settings, lambda path: site.private.read(court.base, path)),
     )  # fmt: skip

@@ -9,6 +9,8 @@ from typing import Any, Literal
 Kind = Literal["pytest", "junit", "ruff", "mypy", "tsc", "eslint", "go", "cargo", "generic"]
 KINDS: tuple[Kind, ...] = ("pytest", "junit", "ruff", "mypy", "tsc", "eslint", "go", "cargo", "generic")
 Isolation = Literal["twin", "inplace"]
+#: What an executor's commands may write; the last only where a person asks for it by name.
+Sandbox = Literal["read-only", "workspace-write", "danger-full-access"]
 #: Kinds that `fix-tests` runs; the others are lint, types and build.
 TEST_KINDS: frozenset[Kind] = frozenset({"pytest", "junit", "go", "cargo"})
 
@@ -117,10 +119,28 @@ class Usage:
             self.reasoning_tokens + other.reasoning_tokens,
         )
 
+    def __sub__(self, other: Usage) -> Usage:
+        """What came since `other`, an earlier total of the same counter; never below 0."""
+        return Usage(
+            max(0, self.input_tokens - other.input_tokens),
+            max(0, self.cache_read_tokens - other.cache_read_tokens),
+            max(0, self.cache_write_tokens - other.cache_write_tokens),
+            max(0, self.output_tokens - other.output_tokens),
+            max(0, self.reasoning_tokens - other.reasoning_tokens),
+        )
+
     @property
     def total(self) -> int:
         """Every token that was counted, each once."""
         return self.input_tokens + self.cache_read_tokens + self.cache_write_tokens + self.output_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a session's model calls go: our gateway on this machine. `url` ends without `/v1`; `token` opens nothing else."""
+
+    url: str
+    token: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zwarm_ci.executors.base import Order, Report
+from zwarm_ci.executors.base import Conduct, Order, Report
 
 Edit = Callable[[Path], Report | None]
 
@@ -22,6 +22,18 @@ class Scripted:
 
     def unusable(self) -> str:
         return ""
+
+    def login(self) -> str:
+        return ""
+
+    def version(self) -> str:
+        return ""
+
+    def doubt(self) -> str:
+        return ""
+
+    def check(self, conduct: Conduct) -> None:
+        return None
 
     def turn(self, order: Order, on_line: Callable[[bytes], None]) -> Report:
         edit = self.edits[min(len(self.orders), len(self.edits) - 1)]

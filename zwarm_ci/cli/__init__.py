@@ -19,6 +19,8 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "fix-tests": ("fix", "Run the tests; repair what fails; hand over verified patches on one branch."),
     "fix-checks": ("fix", "The same for every check: tests, lint, types, build."),
     "doctor": ("doctor", "What a run has here, what clean worktrees lack, and the settings that supply it."),
+    "run": ("fix", "Do one task that is said in words; the checks verify it."),
+    "session": ("session", "Sessions that run by themselves: start, follow, converse, end."),
     "take": ("take", "Put a run's verified patches into the working tree."),
     "drop": ("take", "Throw a run's branch away."),
     "report": ("report", "Show the report of a run again."),
@@ -44,8 +46,11 @@ class Commands(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+        names = list(_COMMANDS)
+        first = names.index("doctor") + 1
+        for title, group in (("Commands", names[:first]), ("Tasks, sessions, runs", names[first:])):
+            with formatter.section(title):
+                formatter.write_dl([(name, _COMMANDS[name][1]) for name in group])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

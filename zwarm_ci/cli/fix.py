@@ -25,7 +25,10 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="CMD",
         help="A command instead of the configured checks (repeatable).",
     ),
-    click.option("--executor", metavar="LADDER", help="Rungs in order, comma-separated; this version has: embedded."),
+    click.option(
+        "--executor", metavar="LADDER", help="Rungs in order, comma-separated: embedded, codex[:MODEL], claude[:MODEL]."
+    ),
+    click.option("--model", metavar="M", help="One rung by its model; see `zwarm-ci models`."),
     click.option("--base", metavar="REF", help="Repair this commit rather than the tree as it is."),
     click.option(
         "--from",
@@ -40,8 +43,20 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option("--allow-revert", is_flag=True, help="Offer to undo the lines that broke it on any branch."),
     click.option("--max-tasks", type=click.IntRange(1), metavar="N", help="Begin at most N tasks, the cheapest first."),
+    click.option("--budget-usd", type=click.FloatRange(0), metavar="X", help="Dollars for the run [10]."),
+    click.option("--task-budget-usd", type=click.FloatRange(0), metavar="X", help="Dollars for each task [3]."),
     click.option("--minutes", type=click.FloatRange(0, min_open=True), metavar="M", help="Wall time of the run [60]."),
     click.option("--parallel", type=click.IntRange(1, 64), metavar="N", help="Tasks at once [cores, at most 4]."),
+    click.option(
+        "--record", type=click.Path(path_type=Path), metavar="DIR", help="Keep every exchange with a model there."
+    ),
+    click.option(
+        "--replay",
+        type=click.Path(path_type=Path, exists=True, file_okay=False),
+        metavar="DIR",
+        help="Answer from what --record kept: no network, no cost.",
+    ),
+    click.option("--yes", is_flag=True, help="No question before the first paid call."),
     click.option("--allow-test-edits", is_flag=True, help="Patches to tests go to review instead of being refused."),
     click.option("--strict-flaky", is_flag=True, help="A flaky test makes the exit code 1."),
     click.option("--reports", type=click.Path(path_type=Path), metavar="DIR", help="Copy the run's reports there."),
@@ -69,6 +84,39 @@ def fix_tests(common: Common, tests: tuple[str, ...], **options: Any) -> int:
     return fix(_request("fix-tests", common, options, tests_only=True, targets=tests), common, options)
 
 
+@click.command("run", short_help="one task in words")
+@click.option("--task", metavar="TEXT", help="What is to be done; `-` reads it from standard input.")
+@click.option("--task-file", type=click.Path(path_type=Path), metavar="F", help="The same from a file.")
+@run_options
+@common_options
+def run(common: Common, task: str | None, task_file: Path | None, **options: Any) -> int:
+    """Do one task that is said in words; the checks verify that nothing which passed fails.
+
+    No red test stands for such a task, so no proof of cause is claimed: read the patch.
+    """
+    return fix(_request("run", common, options, words=task_text(task, task_file)), common, options)
+
+
+def task_text(task: str | None, task_file: Path | None) -> str:
+    """The words of `--task`, `--task -` or `--task-file`.
+
+    Raises:
+        UsageError: none or both are given, or there is nothing in them.
+    """
+    if (task is None) == (task_file is None):
+        raise click.UsageError("say what is to be done: --task TEXT, --task - or --task-file FILE")
+    if task_file is not None:
+        try:
+            words = task_file.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise click.UsageError(f"--task-file {task_file} cannot be read: {error.strerror}") from error
+    else:
+        words = sys.stdin.read() if task == "-" else task or ""
+    if not words.strip():
+        raise click.UsageError("the task is empty")
+    return words
+
+
 @click.command("fix-checks", short_help="repair every failing check")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @run_options
@@ -80,6 +128,7 @@ def fix_checks(common: Common, names: tuple[str, ...], **options: Any) -> int:
 
 def _request(command: str, common: Common, options: dict[str, Any], **more: Any) -> Request:
     from zwarm_ci.selection import Request
+    from zwarm_ci.staffing import Means
 
     for name in ("base", "branch", "last_green"):
         if options[name] is not None and not options[name].strip():  # an unset variable in somebody's script
@@ -90,15 +139,22 @@ def _request(command: str, common: Common, options: dict[str, Any], **more: Any)
     if options["executor"] is not None:
         rungs = ", ".join(f'"{r.strip()}"' for r in options["executor"].split(","))
         sets.append(f"executor.ladder=[{rungs}]")
-    if options["minutes"] is not None:
-        sets.append(f"budget.minutes={options['minutes']}")
+    if options["model"] is not None:
+        if options["executor"] is not None:
+            raise click.UsageError("--executor and --model exclude each other: write --executor ADAPTER:MODEL")
+        sets.append(f"executor.model={options['model']}")
+    if options["record"] and options["replay"]:
+        raise click.UsageError("--record and --replay exclude each other")
+    for option, key in (("minutes", "minutes"), ("budget_usd", "usd"), ("task_budget_usd", "task_usd")):
+        if options[option] is not None:
+            sets.append(f"budget.{key}={options[option]}")
     if options["allow_test_edits"]:
         sets.append("verify.allow_test_edits=true")
     return Request(
         command, common.directory, commands=options["commands"], source=options["source"] or "worktree", base=options["base"] or "",
         branch=options["branch"] or "", apply=options["apply"], last_green=options["last_green"] or "",
         allow_revert=options["allow_revert"], max_tasks=options["max_tasks"] or 0, parallel=options["parallel"] or 0,
-        strict_flaky=options["strict_flaky"],
+        strict_flaky=options["strict_flaky"], means=Means(options["record"], options["replay"]),
         config_file=common.config, sets=tuple(sets), **more,
     )  # fmt: skip
 
@@ -112,19 +168,19 @@ def fix(request: Request, common: Common, options: dict[str, Any]) -> int:
         return 0
     if options["reports"]:
         reports_folder(options["reports"])
-    finished = run_watched(request, common)
+    finished = run_watched(request, common, yes=options["yes"])
     if options["reports"]:
         copy_reports(finished.folder, options["reports"])
     show(finished, as_json=options["as_json"])
     return finished.outcome.exit_code
 
 
-def run_watched(request: Request, common: Common) -> Finished:
+def run_watched(request: Request, common: Common, *, yes: bool = False) -> Finished:
     """The run, with progress on standard error."""
     from zwarm_ci import pipeline
     from zwarm_ci.cli.progress import Progress
 
-    with Progress(quiet=common.quiet, verbose=bool(common.verbose)) as progress:
+    with Progress(quiet=common.quiet, verbose=bool(common.verbose), yes=yes) as progress:
         return pipeline.run(request, progress)
 
 

@@ -37,13 +37,17 @@ class _Line:
 class Progress:
     """A `pipeline.Watch`. Use as a context manager around the run."""
 
-    def __init__(self, *, quiet: bool = False, verbose: bool = False, stream: TextIO | None = None) -> None:
+    def __init__(
+        self, *, quiet: bool = False, verbose: bool = False, stream: TextIO | None = None, yes: bool = False
+    ) -> None:
         self._stream = stream or sys.stderr
+        self._assume_yes = yes
         self._quiet = quiet
         self._live_wanted = not quiet and not verbose and self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self._lock = threading.Lock()
         self._ledger = Ledger()
         self._stage = "starting"
+        self._spent = 0.0
         self._lines: dict[str, _Line] = {}
         self._live: Live | None = None
         self._over = threading.Event()
@@ -94,7 +98,21 @@ class Progress:
         with self._lock:
             line = self._lines.setdefault(outcome.task.id, _Line(one_line(outcome.task.title, 70)))
             line.text, line.ended = said, True
+            self._spent += outcome.cost_usd
         self._print(f"{_SIGNS.get(outcome.status, '✗')} {outcome.task.id}: {said}")
+
+    def ask(self, question: str) -> bool:
+        """Put the question before the first paid call, where a person can answer; nobody there or `--yes` is a yes."""
+        if self._assume_yes or not (sys.stdin.isatty() and self._stream.isatty()):
+            return True
+        if self._live is not None:
+            self._live.stop()
+        self._stream.write(f"zwarm-ci: {question} [y/N] ")
+        self._stream.flush()
+        answer = sys.stdin.readline().strip().lower()
+        if self._live is not None:
+            self._live.start()
+        return answer in {"y", "yes"}
 
     def _print(self, text: str) -> None:
         if self._live is None and not self._quiet:
@@ -134,6 +152,9 @@ class Progress:
                 )
         elapsed = f"{self._ledger.elapsed():4.0f} s"
         table.add_row(
-            Text("»"), Text(elapsed), Text(""), Text(f"{self._stage}; {self._ledger.suite_runs} suite runs, $0.00")
+            Text("»"),
+            Text(elapsed),
+            Text(""),
+            Text(f"{self._stage}; {self._ledger.suite_runs} suite runs, ${self._spent:.2f}"),
         )
         return table

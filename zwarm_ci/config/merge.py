@@ -18,6 +18,7 @@ from zwarm_ci.scrub import one_line
 from zwarm_ci.task import Check, Kind
 
 _ADAPTER = TypeAdapter(Tables)
+_WHO = ("executor.ladder", "executor.adapter", "executor.model")
 
 
 def load(
@@ -53,8 +54,6 @@ def load(
         _merge(merged, layer)
         origins.update({dotted(path): label for path, _ in _leaves(layer)})
     tables = _validated("settings", merged)
-    for rung in tables.executor.rungs:
-        _known_rung(rung, known_rungs, origins)
     checks = tuple(_check(name, table, derive_kind, origins) for name, table in tables.checks.items())
     settings = Settings(
         tables.state_dir, tables.executor, tables.loop, checks, tables.verify, tables.budget, _models(tables)
@@ -63,7 +62,8 @@ def load(
         settings.registry()
     except ValueError as error:
         raise ConfigError(f"[models]: {one_line(str(error))}") from error
-    return replace(settings, origins={key: origins.get(key, "default") for key in values(settings)})
+    rungs = _rungs(settings, known_rungs, origins)
+    return replace(settings, rungs=rungs, origins={key: origins.get(key, "default") for key in values(settings)})
 
 
 def _validated(label: str, layer: Layer) -> Tables:
@@ -89,15 +89,15 @@ def _said(kind: str, message: str) -> str:
 
 
 def _choose_one(merged: Layer, layer: Layer, label: str, origins: dict[str, str]) -> None:
-    """`ladder` and `adapter` say the same thing: in one place only one of them, and a later place's word replaces the other."""
+    """`ladder`, and `adapter` with `model`, say the same thing: in one place only one of them, and a later place's word replaces it."""
     here = layer.get("executor", {})
-    both = [key for key in ("ladder", "adapter") if here.get(key)]
-    if len(both) == 2:
+    single = [key for key in ("adapter", "model") if here.get(key)]
+    if here.get("ladder") and single:
         raise ConfigError(
-            f"{label}: executor.adapter has no effect beside executor.ladder", remedy="keep one of the two"
+            f"{label}: executor.{single[0]} has no effect beside executor.ladder", remedy="keep one of the two"
         )
-    if both:
-        other = "adapter" if both == ["ladder"] else "ladder"
+    others = ("adapter", "model") if here.get("ladder") else ("ladder",) if single else ()
+    for other in others:
         merged.get("executor", {}).pop(other, None)
         origins.pop(f"executor.{other}", None)
 
@@ -118,16 +118,42 @@ def _leaves(layer: Layer, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
             yield (*path, key), value
 
 
-def _known_rung(rung: str, known: Collection[str], origins: Mapping[str, str]) -> None:
-    if rung in known:
-        return
-    label = origins.get("executor.ladder") or origins.get("executor.adapter") or "default"
-    names = ", ".join(sorted(known))
-    if rung.partition(":")[0] in pricing.list_adapters():
+def _rungs(settings: Settings, known: Collection[str], origins: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Adapter and model of each rung; models by the names that their adapters take."""
+    models, executor = settings.registry(), settings.executor
+    label = next((origins[key] for key in _WHO if key in origins), "default")
+    if executor.ladder:
+        return tuple(_rung(rung, known, models, label) for rung in executor.ladder)
+    if executor.model and not executor.adapter:
+        info = models.resolve(executor.model)
+        if info is None:
+            raise ConfigError(
+                f"{label}: the model {one_line(executor.model)} is unknown",
+                remedy="name its adapter too, e.g. codex:NAME, or see `zwarm-ci models`",
+            )
+        return (_rung(f"{info.adapter}:{info.canonical}", known, models, label),)
+    single = f"{executor.adapter or 'embedded'}:{executor.model}".rstrip(":")
+    return (_rung(single, known, models, label),)
+
+
+def _rung(rung: str, known: Collection[str], models: pricing.Registry, label: str) -> tuple[str, str]:
+    adapter, colon, model = rung.partition(":")
+    if adapter not in known:
+        info = models.resolve(rung)
+        near = f"write {info.adapter}:{rung}" if info else f"known: {', '.join(sorted(known))}"
+        raise ConfigError(f"{label}: unknown executor {one_line(rung)}", remedy=near)
+    if colon and not model:
+        raise ConfigError(f"{label}: {one_line(rung)} names no model", remedy=f"write {adapter}, or {adapter}:MODEL")
+    if adapter not in pricing.list_adapters():
+        if model:
+            raise ConfigError(f"{label}: {adapter} works without a model", remedy=f"write {adapter}")
+        return adapter, ""
+    info = models.resolve(model) if model else None
+    if info and info.adapter != adapter:
         raise ConfigError(
-            f"{label}: the executor {one_line(rung)} is not part of this version", remedy=f"known: {names}"
+            f"{label}: {one_line(model)} is a model of {info.adapter}", remedy=f"write {info.adapter}:{model}"
         )
-    raise ConfigError(f"{label}: unknown executor {one_line(rung)}", remedy=f"known: {names}")
+    return adapter, info.canonical if info else model or (pricing.get_default_model(adapter, models) or "")
 
 
 def _check(name: str, table: CheckTable, derive_kind: Callable[[str], Kind], origins: Mapping[str, str]) -> Check:

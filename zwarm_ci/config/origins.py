@@ -18,7 +18,7 @@ REPO_FILE, PYPROJECT = ".zwarm/config.toml", "pyproject.toml"
 TABLE = "[tool.zwarm-ci]"
 PREFIX = "ZWARM_CI_"
 #: Variables with our prefix that are no settings: paths of programs, and what we tell our own children.
-RESERVED = re.compile(r"ZWARM_CI_(CODEX|CLAUDE|TAG|PROBE\w*)")
+RESERVED = re.compile(r"ZWARM_CI_(CODEX|CLAUDE|TAG|GATEWAY_FD|PROBE\w*)")
 #: A key of 50 parts: no settings file has one, and tomllib takes quadratic time for them.
 _DEEP = re.compile(r"(?:[\w\"'-]{1,40}[ \t]*\.[ \t]*){50}")
 Layer = dict[str, Any]
@@ -140,7 +140,8 @@ def _single(path: tuple[str, ...], raw: str, label: str) -> Layer:
 
 def _text_keys() -> frozenset[str]:
     return frozenset(
-        {"state_dir", "executor.adapter", "models.*.adapter"}
+        {"state_dir", "models.*.adapter"}
+        | {f"executor.{k}" for k in ("adapter", "model", "sandbox", "reasoning_effort")}
         | {
             f"checks.*.{k}"
             for k in ("run", "kind", "workdir", "fix", "setup", "isolation", "services.up", "services.down")

@@ -13,14 +13,10 @@ from pydantic import AfterValidator, ConfigDict, Field, Strict
 
 from zwarm_ci import pricing
 from zwarm_ci.scrub import plain
-from zwarm_ci.task import Check, Isolation, Kind
+from zwarm_ci.task import Check, Isolation, Kind, Sandbox
 
 #: Keys of the contract that a later version brings; `*` stands for a name.
-LATER = frozenset(
-    "executor.model executor.sandbox executor.web_search executor.reasoning_effort executor.env executor.gateway "
-    "executor.inherit_user_config checks.*.files "
-    "loop.sessions verify.strict budget.usd budget.task_usd budget.day_usd hook orchestrate watchers github weave".split()
-)
+LATER = frozenset("checks.*.files verify.strict hook orchestrator watchers github weave".split())
 _WEEK = 7 * 24 * 3600.0
 
 
@@ -67,6 +63,7 @@ Flag = Annotated[bool, Strict()]
 Duration = Annotated[float, Strict(), Field(gt=0, le=_WEEK)]
 Minutes = Annotated[float, Strict(), Field(ge=0, le=_WEEK / 60)]
 Count = Annotated[int, Strict(), Field(ge=1, le=100)]
+Dollars = Annotated[float, Strict(), Field(ge=0, le=1_000_000)]
 Price = Annotated[float, Strict(), Field(ge=0, le=1_000_000)]
 #: A check's name is part of ids and of names of log files.
 CheckName = Annotated[str, Strict(), Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -81,24 +78,30 @@ class Table:
 
 @dataclass(frozen=True)
 class ExecutorSettings(Table):
-    """Who works: `ladder` of rungs tried in order, or one `adapter`; seconds per session, seconds without an event."""
+    """Who works: `ladder` of rungs tried in order, or one `adapter` and `model`; seconds per session, seconds without an event.
+
+    The rest is how the CLIs behave; see `executors.base.Conduct`. `gateway` False = the CLIs' own logins.
+    """
 
     ladder: Texts = ()
     adapter: OptionalText = ""
+    model: OptionalText = ""
+    sandbox: Sandbox = "workspace-write"
+    web_search: Flag = False
     timeout: Duration = 3600.0
     silence: Duration = 600.0
-
-    @property
-    def rungs(self) -> tuple[str, ...]:
-        """The rungs in effect."""
-        return self.ladder or ((self.adapter,) if self.adapter else ("embedded",))
+    reasoning_effort: OptionalText = "high"
+    env: Variables = ()
+    gateway: Flag = True
+    inherit_user_config: Flag = False
 
 
 @dataclass(frozen=True)
 class LoopSettings(Table):
-    """Turns in one session, the first included."""
+    """Turns in one session, the first included, and fresh sessions on one rung."""
 
     turns: Count = 3
+    sessions: Count = 2
 
 
 @dataclass(frozen=True)
@@ -115,8 +118,11 @@ class VerifySettings(Table):
 
 @dataclass(frozen=True)
 class BudgetSettings(Table):
-    """Minutes of wall time and of check time for a whole run; 0 = no limit."""
+    """Dollars for a run, a task and a day (UTC); 0 = nothing may be spent. Minutes of wall time and of check time; 0 = no limit."""
 
+    usd: Dollars = 10.0
+    task_usd: Dollars = 3.0
+    day_usd: Dollars = 50.0
     minutes: Minutes = 60.0
     check_minutes: Minutes = 120.0
 
@@ -177,7 +183,8 @@ class Settings:
     """Effective settings. `checks` is empty where none is configured (they are detected then).
 
     `origins`: dotted key -> `default`, `.zwarm/config.toml at base …`, `pyproject.toml [tool.zwarm-ci]`, `--config FILE`, the
-    variable's name, or `--set`; the keys of every check and model that a user named, and all others.
+    variable's name, or `--set`; the keys of every check and model that a user named, and all others. `rungs`: the ladder in
+    effect, adapter and model of each ("" = the adapter's own default).
     """
 
     state_dir: str = ".zwarm"
@@ -187,6 +194,7 @@ class Settings:
     verify: VerifySettings = VerifySettings()
     budget: BudgetSettings = BudgetSettings()
     models: tuple[pricing.ModelOverride, ...] = ()
+    rungs: tuple[tuple[str, str], ...] = (("embedded", ""),)
     origins: Mapping[str, str] = field(default_factory=dict)
 
     def registry(self) -> pricing.Registry:

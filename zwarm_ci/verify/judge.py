@@ -20,6 +20,8 @@ from zwarm_ci.verify import guards
 from zwarm_ci.verify.evidence import Facts, canonical
 
 _SHOWN = 5  # ids named in a one-line reason
+_GREEN = "green for the stated cause in a clean worktree, tests untouched"
+_NO_TARGET = "nothing that passed fails in a clean worktree; no red test stands for the task, so no cause is proven"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def judge(court: Court, task: Task, tree: str) -> Verdict:
     facts = Facts(
         task, court.base, base_tree, oracle, tree, before, tuple(runs), findings, court.burn_in, court.grounds()
     )
-    reason = "green for the stated cause in a clean worktree, tests untouched"
+    reason = _GREEN if task.targets else _NO_TARGET
     return Verdict("fixed", reason, findings, tuple(runs), canonical(facts), time.monotonic() - started)
 
 
@@ -137,7 +139,7 @@ def _try(
     found: tuple[GuardFinding, ...] = ()
     with trees.lazily(tree, court.checks, "verify") as prepared:
         own = court.check(task.check)
-        if own.is_test:
+        if own.is_test and task.targets:
             _targets(court, own, task, prepared())
         reached = gate(prepared().path, court.checks, changed) if len(court.checks) > 1 else None
         others = (c for c in court.checks if c.name != own.name and (reached is None or c.name in reached))

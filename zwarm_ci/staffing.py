@@ -1,0 +1,153 @@
+"""Who works on a run and who pays: from settings to the rungs that can be used here, how the CLIs behave, and the till."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from zwarm_ci import pricing
+from zwarm_ci.config import Settings
+from zwarm_ci.errors import BlockedError, UsageError
+from zwarm_ci.executors import EXECUTORS
+from zwarm_ci.executors.base import Conduct
+from zwarm_ci.gateway.client import Gateway
+from zwarm_ci.purse import Limits, Purse
+from zwarm_ci.scrub import decode
+from zwarm_ci.till import Rung, Till
+
+#: Instructions for agents that a repository may hold; the first that is there counts.
+_INSTRUCTIONS = {"codex": ("AGENTS.md",), "claude": ("CLAUDE.md", "AGENTS.md")}
+_DAY_FILE = "spend.json"
+Read = Callable[[str], bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a person gave for paid work: the folders of `--record` and `--replay`; `ask` puts the question before the first paid call."""
+
+    record: Path | None = None
+    replay: Path | None = None
+    ask: Callable[[str], bool] | None = None
+
+
+def ladder(settings: Settings, found: Gateway | None) -> tuple[tuple[Rung, ...], tuple[str, ...]]:
+    """The rungs, in order, that can be used here, and why others are left out or who counts their money.
+
+    Raises:
+        BlockedError: none can.
+    """
+    rungs, notes = [], []
+    for adapter, model in settings.rungs:
+        executor = EXECUTORS[adapter]()
+        paid = adapter in pricing.list_adapters()
+        why = executor.unusable()
+        if paid and not why and not gateway_for(found, adapter):
+            login = executor.login()
+            why = "" if login else no_key(adapter, gateway=settings.executor.gateway)
+            if login:
+                notes.append(
+                    f"{adapter}: its own login pays ({login}); its own figures are counted, and its last call may pass a limit"
+                )
+        rung = Rung(executor, model, paid)
+        if why:
+            notes.append(f"{rung.name} is left out: {why}")
+        else:
+            rungs.append(rung)
+    if not rungs:
+        raise BlockedError("no rung of the ladder can be used: " + "; ".join(notes))
+    return tuple(rungs), tuple(dict.fromkeys(notes))
+
+
+def no_key(adapter: str, *, gateway: bool = True) -> str:
+    """What to do where there is neither key nor login."""
+    name, command = {"codex": ("OPENAI_API_KEY", "codex login"), "claude": ("ANTHROPIC_API_KEY", "claude /login")}[
+        adapter
+    ]
+    key = f"set {name} in the environment" if gateway else f"executor.gateway is false, so {name} is not used"
+    return f"no credentials ({key}, or log in with `{command}`)"
+
+
+def gateway(settings: Settings, *, replaying: bool, look: bool = False) -> Gateway | None:
+    """The gateway, where a rung of the ladder may need it: the one that has our keys, or one without any for `--replay`.
+
+    With `look`, whatever the ladder: somebody wants to know for which providers there are keys.
+    """
+    wants = look or any(adapter in pricing.list_adapters() for adapter, _ in settings.rungs)
+    if not (wants and settings.executor.gateway):
+        return None
+    return Gateway.adopt() or (Gateway.start() if replaying else None)
+
+
+def gateway_for(found: Gateway | None, adapter: str) -> bool:
+    """Whether calls of this adapter go through the gateway."""
+    return found is not None and adapter in found.providers
+
+
+def limits(settings: Settings) -> Limits:
+    """The money limits in force."""
+    budget = settings.budget
+    return Limits(*(Decimal(repr(amount)) for amount in (budget.usd, budget.task_usd, budget.day_usd)))
+
+
+def engage(settings: Settings, state: Path, means: Means) -> tuple[tuple[Rung, ...], Till, tuple[str, ...]]:
+    """The ladder of a run, its till, and notes. The gateway listens if a rung needs it.
+
+    Raises:
+        BlockedError: no rung can be used. UsageError: `--record` or `--replay` without a gateway.
+    """
+    wants = any(adapter in pricing.list_adapters() for adapter, _ in settings.rungs)
+    if (means.record or means.replay) and not (wants and settings.executor.gateway):
+        raise UsageError(
+            "--record and --replay need a paid rung behind the gateway", remedy="e.g. --executor codex:mini"
+        )
+    allowed, day_file = limits(settings), state / _DAY_FILE
+
+    def serve(found: Gateway) -> Gateway:
+        found.serve(
+            allowed,
+            day_file=day_file,
+            models=settings.models,
+            record=means.record,
+            replay=means.replay,
+            hosted_ok=settings.executor.web_search,
+        )
+        return found
+
+    found = gateway(settings, replaying=means.replay is not None)
+    if found is not None and means.replay:
+        serve(found)  # a cassette answers for every provider, with no key at all
+    rungs, notes = ladder(settings, found)
+    counting = None
+    if found is not None and any(r.paid and gateway_for(found, r.executor.name) for r in rungs):
+        counting = found if means.replay else serve(found)
+    return rungs, Till(Purse(allowed, day_file), settings.registry(), counting, means.ask), notes
+
+
+def hold_to(rungs: tuple[Rung, ...], conducts: Mapping[str, Conduct]) -> None:
+    """See that each rung can be told what the settings say, before anything is done.
+
+    Raises:
+        ConfigError: one cannot, or must not.
+    """
+    for rung in rungs:
+        rung.executor.check(conducts.get(rung.executor.name, Conduct()))
+
+
+def conducts(settings: Settings, read: Read) -> dict[str, Conduct]:
+    """How each CLI is to behave; `read` gives the files of the base."""
+    executor = settings.executor
+    return {
+        adapter: Conduct(
+            executor.sandbox,
+            executor.web_search,
+            executor.reasoning_effort,
+            executor.env,
+            executor.inherit_user_config,
+            confined=executor.sandbox != "danger-full-access",
+            native=decode(read(f".zwarm/{adapter}.toml") or b""),
+            instructions=next((decode(text) for name in names if (text := read(name))), ""),
+        )
+        for adapter, names in _INSTRUCTIONS.items()
+    }
