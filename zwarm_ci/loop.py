@@ -239,10 +239,14 @@ def _turn(shop: Shop, rung: Rung, case: _Case, seat: _Seat, turn: int, message: 
         shop.conducts.get(rung.executor.name, Conduct()), shop.till.room(case.task.id) if rung.paid else None, halt,
     )  # fmt: skip
     with shop.store.recording(meta, turn) as keep, watch.heeding(shop.store, meta.id, halt.set):
+        told = ""
 
         def on_line(line: bytes) -> None:
+            nonlocal told
             keep(line)
-            if said := rung.executor.headline(line):
+            said = rung.executor.headline(line)
+            if said and said != told:  # a command is said when it begins, not again when it ends
+                told = said
                 case.tell(f"{rung.executor.name}: {said}")
 
         report = rung.executor.turn(order, on_line)

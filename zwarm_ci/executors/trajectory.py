@@ -49,9 +49,13 @@ def trajectory(executor: str, lines: Iterable[bytes]) -> Iterator[Step]:
     return readers.get(executor, _plain)(events)
 
 
+#: What codex says of a model that it does not know yet; it goes on.
+_HARMLESS = "Model metadata for "
+
+
 def headline(step: Step | None) -> str:
     """A step in one short line."""
-    if step is None:
+    if step is None or (step.kind == "error" and step.text.startswith(_HARMLESS)):
         return ""
     prefix = {"command": "$ ", "file change": "edits ", "tool call": "calls ", "error": "error: "}.get(step.kind, "")
     return one_line(prefix + step.text, _HEADLINE)
