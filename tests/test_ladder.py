@@ -15,6 +15,7 @@ from tests.test_loop import bench as bench  # noqa: PLC0414 - a fixture
 from tests.test_loop import edit, nothing, shop, solved, till
 from zwarm_ci import loop
 from zwarm_ci.briefing import Lesson, first_message, next_message
+from zwarm_ci.errors import BlockedError, InterruptedRunError, ZwarmError
 from zwarm_ci.executors.base import Report, Trouble
 from zwarm_ci.pricing import BUILT_IN
 from zwarm_ci.purse import Limits, Purse
@@ -68,6 +69,41 @@ def test_a_providers_trouble_is_waited_for_and_is_no_attempt(bench: Bench, troub
     assert [(o.turn, o.native) for o in executor.orders] == [(1, ""), (1, "n-1"), (1, "n-1")]
     assert executor.orders[2].total == USED
     assert end.outcome.cost_usd == 1.0, "what was paid meanwhile is kept"
+
+
+def test_a_right_edit_before_the_providers_trouble_is_verified_after_it(bench: Bench) -> None:
+    busy = edit({"calc.py": FIXED}, Report("failed", "429", trouble="rate_limit", retry_after=0.01))
+    executor = Scripted([busy, nothing])
+    end = solved(bench, executor, turns=1, sessions=1)
+    assert end.outcome.status == "fixed"
+    assert executor.orders[1].refused == ()
+
+
+def test_what_was_never_judged_is_not_called_refused(bench: Bench) -> None:
+    crashed = edit({"calc.py": FIXED}, Report("failed", "crashed"))
+    executor = Scripted([crashed, RIGHT])
+    end = solved(bench, executor, turns=1)
+    assert end.outcome.status == "fixed"
+    assert "executor failed: crashed" in executor.orders[1].message
+    assert "a + b" not in executor.orders[1].message.removeprefix(bench.tasks[0].text)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "state"),
+    [
+        (InterruptedRunError(), "interrupted", "interrupted"),
+        (BlockedError("the gateway is gone"), "executor_failed", "failed"),
+    ],
+)
+def test_a_turn_cut_off_keeps_what_was_paid_before(bench: Bench, error: ZwarmError, status: str, state: str) -> None:
+    def cut(_: Path) -> Report:
+        raise error
+
+    executor = Scripted([edit({}, Report("failed", "crashed", usage=USED, cost_usd=0.25)), cut])
+    end = solved(bench, executor, turns=1)
+    assert (end.outcome.status, end.outcome.cost_usd) == (status, 0.25)
+    assert [a.verdict for a in end.outcome.attempts] == ["executor_failed", status]
+    assert state in {meta.state for meta in Store(bench.scratch / "state").all()[0]}
 
 
 def test_a_provider_that_stays_busy_or_asks_for_too_long_changes_the_rung(bench: Bench) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Protocol
 
 from zwarm_ci.budget import Ledger
@@ -11,8 +12,11 @@ from zwarm_ci.errors import InterruptedRunError, LimitError, ZwarmError
 from zwarm_ci.integrate import ALREADY, Union
 from zwarm_ci.loop import Shop, Solved, solve
 from zwarm_ci.selection import Request
+from zwarm_ci.stop import STOP
 from zwarm_ci.task import Task
 from zwarm_ci.verdict import TaskOutcome
+
+_CUT = "the run was interrupted before this task's end"
 
 
 class Watch(Protocol):
@@ -48,12 +52,23 @@ def ends(
         except LimitError as error:
             return Solved(TaskOutcome(task, "over_budget", error.line))
         except InterruptedRunError:
-            raise
+            return Solved(TaskOutcome(task, "interrupted", _CUT))
         except ZwarmError as error:
             return Solved(TaskOutcome(task, "executor_failed", error.line))
 
     with ThreadPoolExecutor(max_workers=request.at_once, thread_name_prefix="task") as pool:
         futures = [pool.submit(one, number, task) for number, task in enumerate(tasks)]
-        for future in futures:
-            watch.ended(union.add(future.result()).outcome)
-            yield tuple(solved.outcome for solved in union.done)
+        try:
+            for future in futures:
+                solved = future.result()
+                STOP.check()
+                watch.ended(union.add(solved).outcome)
+                yield tuple(solved.outcome for solved in union.done)
+        except InterruptedRunError:
+            yield tuple(map(_undelivered, futures))  # all are at their end: the stop reached each of them
+            raise
+
+
+def _undelivered(future: Future[Solved]) -> TaskOutcome:
+    outcome = future.result().outcome
+    return replace(outcome, status="interrupted", reason=_CUT) if outcome.solved else outcome

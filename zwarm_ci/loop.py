@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from zwarm_ci.briefing import Lesson, first_message, next_message
-from zwarm_ci.errors import LimitError
-from zwarm_ci.executors.base import Conduct, Order, Report, Workbench
+from zwarm_ci.errors import InterruptedRunError, LimitError, ZwarmError
+from zwarm_ci.executors.base import Conduct, Order, Report, State, Workbench
 from zwarm_ci.journal import Journal
 from zwarm_ci.private import Worktree
 from zwarm_ci.proc import Halt
@@ -30,6 +30,9 @@ _COHORT = 500  # ids asked for at once; more than that is a suite, and runs as o
 _WAITS = 3  # times that one session waits for a provider
 _LONGEST_WAIT = 300.0  # seconds; who is told to wait longer goes on with the next rung
 _SAID_NOTHING = frozenset({"no_changes", "executor_failed", "timed_out", "blocked"})  # of the failure, that is
+_JUDGED = frozenset(
+    {"still_failing", "regressed", "tampered", "unverifiable"}
+)  # verification itself said no to the tree
 _USUAL_WAIT = 20.0  # where the provider does not say how long
 
 
@@ -97,17 +100,21 @@ class Solved:
 
 
 def solve(shop: Shop, task: Task, tell: Tell) -> Solved:
-    """Rungs in order, fresh sessions on each, turns in each, until a verdict accepts a patch or a limit of the run is reached.
-
-    Raises:
-        InterruptedRunError: the run was stopped.
-    """
+    """Rungs in order, fresh sessions on each, turns in each, until a verdict accepts a patch, or a limit or a stop of the run ends it."""
     case = _Case(task, tell)
     try:
         return _climb(shop, case)
+    except InterruptedRunError:
+        return Solved(_cut(case, "interrupted", "the run was interrupted before this task's end"))
     except LimitError as error:
-        outcome = TaskOutcome(task, "over_budget", error.line, cost_usd=case.cost, attempts=tuple(case.attempts))
-        return Solved(outcome)
+        return Solved(_cut(case, "over_budget", error.line))
+    except ZwarmError as error:
+        return Solved(_cut(case, "executor_failed", error.line))
+
+
+def _cut(case: _Case, status: Status, reason: str) -> TaskOutcome:
+    """The end of a task that something else ended; what its turns cost is kept."""
+    return TaskOutcome(case.task, status, reason, cost_usd=case.cost, attempts=tuple(case.attempts))
 
 
 def _climb(shop: Shop, case: _Case) -> Solved:
@@ -197,21 +204,35 @@ def attempt(shop: Shop, rung: Rung, case: _Case, seat: _Seat, turn: int, message
     shop.journal.write("turn_started", task=task.id, session=session, turn=turn, executor=rung.executor.name)
     case.tell(f"{rung.name}: turn {turn}")
     seat.meta = shop.store.move(seat.meta, "running", turn=turn)
-    report = shop.till.account(rung, session, task.id, _turn(shop, rung, case, seat, turn, message))
-    seat.native, seat.total = report.native or seat.native, report.total
-    seat.meta = shop.store.close_turn(seat.meta, report)
-    shop.court.trees.ledger.spend(0.0, runs=report.suite_runs)
-    shop.journal.write(
-        "turn_ended", task=task.id, session=session, turn=turn, state=report.state, cost_usd=report.cost_usd
-    )
+    try:
+        report = _booked(shop, rung, case, seat, _turn(shop, rung, case, seat, turn, message))
+    except ZwarmError as error:  # a stop of the run, or trouble of ours; what the provider counted until then is kept
+        state: State = "interrupted" if isinstance(error, InterruptedRunError) else "failed"
+        report = _booked(shop, rung, case, seat, Report(state, error.line, lower_bound=rung.paid))
+        status: Status = "interrupted" if state == "interrupted" else "executor_failed"
+        case.attempts.append(_attempt(rung, session, turn, report, Verdict(status, error.line)))
+        raise
     tree = seat.worktree.tree()
     verdict = _verdict(shop, case, report, tree)
     case.report, case.verdict, case.tree = report, verdict, tree
-    if not verdict.accepted:
+    if verdict.status in _JUDGED:
         case.refused.append(tree)
+    if not verdict.accepted and not report.trouble:
         case.lessons.append(_lesson(shop, rung, report, verdict, tree))
     shop.journal.write("verdict", task=task.id, session=session, turn=turn, status=verdict.status, tree=tree)
     case.attempts.append(_attempt(rung, session, turn, report, verdict))
+
+
+def _booked(shop: Shop, rung: Rung, case: _Case, seat: _Seat, report: Report) -> Report:
+    """The report of a turn with what it cost; written down before anything else happens."""
+    report = shop.till.account(rung, seat.meta.id, case.task.id, report)
+    seat.native, seat.total = report.native or seat.native, report.total if report.total.total else seat.total
+    seat.meta = shop.store.close_turn(seat.meta, report)
+    shop.court.trees.ledger.spend(0.0, runs=report.suite_runs)
+    shop.journal.write(
+        "turn_ended", task=case.task.id, session=seat.meta.id, turn=seat.meta.turn, state=report.state, cost_usd=report.cost_usd
+    )  # fmt: skip
+    return report
 
 
 def _attempt(rung: Rung, session: str, turn: int, report: Report, verdict: Verdict) -> Attempt:
@@ -223,7 +244,7 @@ def _attempt(rung: Rung, session: str, turn: int, report: Report, verdict: Verdi
 
 def _lesson(shop: Shop, rung: Rung, report: Report, verdict: Verdict, tree: str) -> Lesson:
     repo = shop.court.trees.repo
-    patch = decode(repo.patch(repo.tree_of(shop.court.base), tree))
+    patch = decode(repo.patch(repo.tree_of(shop.court.base), tree)) if verdict.status in _JUDGED else ""
     return Lesson(rung.name, verdict.status, verdict.reason, patch, report.origin)
 
 
