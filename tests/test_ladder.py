@@ -134,6 +134,15 @@ def test_money_that_ran_out_in_a_turn_ends_the_task_and_keeps_the_attempt(bench:
     assert (len(end.outcome.attempts), end.outcome.cost_usd) == (1, 0.9)
 
 
+def test_without_money_the_rungs_that_cost_nothing_still_have_their_turn(bench: Bench) -> None:
+    paid, free = Scripted([WRONG]), Scripted([RIGHT])
+    place = shop(bench, pays=till(Limits(run=Decimal(0))))
+    ladder = (Rung(paid, "gpt-5.1-codex-mini", paid=True), Rung(free))
+    end = loop.solve(replace(place, ladder=ladder), bench.tasks[0], lambda _: None)
+    assert end.outcome.status == "fixed"
+    assert (len(paid.orders), len(free.orders)) == (0, 1)
+
+
 def test_a_login_is_booked_after_each_turn_and_stops_the_next(bench: Bench) -> None:
     used = Usage(1_000_000)
     executor = ends(Report("completed", "no idea", usage=used, models=(("gpt-5.1-codex", used),), cost_usd=None))

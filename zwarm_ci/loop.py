@@ -33,6 +33,7 @@ _SAID_NOTHING = frozenset({"no_changes", "executor_failed", "timed_out", "blocke
 _JUDGED = frozenset(
     {"still_failing", "regressed", "tampered", "unverifiable"}
 )  # verification itself said no to the tree
+_OUT_OF_MONEY = "a limit on money ended its calls (raise budget.usd, budget.task_usd or budget.day_usd)"
 _USUAL_WAIT = 20.0  # where the provider does not say how long
 
 
@@ -61,7 +62,10 @@ class Shop:
 
 @dataclass(slots=True)
 class _Case:
-    """A task while it is worked on. `refused` are trees that verification said no to; `idle`: why rungs were passed over."""
+    """A task while it is worked on. `refused` are trees that verification said no to; `idle`: why rungs were passed over.
+
+    `broke`: which limit of money ended paid work on it.
+    """
 
     task: Task
     tell: Tell
@@ -69,6 +73,7 @@ class _Case:
     refused: list[str] = field(default_factory=list)
     lessons: list[Lesson] = field(default_factory=list)
     idle: list[str] = field(default_factory=list)
+    broke: str = ""
     tree: str = ""
     report: Report | None = None
     verdict: Verdict | None = None
@@ -121,15 +126,28 @@ def _climb(shop: Shop, case: _Case) -> Solved:
     for rung in shop.ladder:
         # A deterministic executor would say the same again in a fresh session; its turns carry what was refused.
         for _ in range(1 if rung.executor.deterministic else shop.sessions):
-            if why := shop.till.allows(rung, case.task.id):
-                case.idle.append(f"{rung.name}: {why}")
+            if not _may_begin(shop, rung, case):
                 break
             ended = _session(shop, rung, case)
             if ended == "accepted":
                 return _accepted(case)
             if ended == "next rung":
                 break
-    return Solved(_given_up(case))
+    return Solved(_cut(case, "over_budget", case.broke) if case.broke else _given_up(case))
+
+
+def _may_begin(shop: Shop, rung: Rung, case: _Case) -> bool:
+    """Whether a session of this rung may begin. Without money left there are still the rungs that cost nothing."""
+    if rung.paid and case.broke:
+        return False
+    try:
+        why = shop.till.allows(rung, case.task.id)
+    except LimitError as error:
+        case.broke = error.line
+        return False
+    if why:
+        case.idle.append(f"{rung.name}: {why}")
+    return not why
 
 
 def _session(shop: Shop, rung: Rung, case: _Case) -> Literal["accepted", "again", "next rung"]:
@@ -154,7 +172,8 @@ def _session(shop: Shop, rung: Rung, case: _Case) -> Literal["accepted", "again"
                 return "accepted"
             trouble = case.report.trouble
             if trouble == "budget":
-                raise LimitError(case.report.message)
+                case.broke = _OUT_OF_MONEY if case.report.state == "completed" else case.report.message
+                return "next rung"
             if trouble in {"rate_limit", "outage"}:
                 if not _waited(case, seat, case.report.retry_after):
                     return "next rung"

@@ -27,9 +27,8 @@ def preview(request: Request, *, as_json: bool) -> str:
         look = private.worktree(base, scratch / "look" / furnisher.name)
         checks, notes = selection.choose_checks(request, settings, look.path, furnisher.env_of, user.prefix)
         pythons = dict.fromkeys(furnisher.env_of(c.workdir).note for c in checks)
-        rungs, paying = staffing.ladder(
-            settings, staffing.gateway(settings, replaying=request.means.replay is not None)
-        )
+        replaying = request.means.replay is not None
+        rungs, paying = staffing.ladder(settings, staffing.gateway(settings, replaying=replaying), replaying=replaying)
     names = [r.name for r in rungs]
     ceiling = min(settings.budget.usd, settings.budget.day_usd) if any(r.paid for r in rungs) else 0.0
     document = {

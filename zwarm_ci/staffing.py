@@ -15,7 +15,7 @@ from zwarm_ci.executors.base import Conduct
 from zwarm_ci.gateway.client import Gateway
 from zwarm_ci.purse import Limits, Purse
 from zwarm_ci.scrub import decode
-from zwarm_ci.till import Rung, Till
+from zwarm_ci.till import Rung, Till, unpriced
 
 #: Instructions for agents that a repository may hold; the first that is there counts.
 _INSTRUCTIONS = {"codex": ("AGENTS.md",), "claude": ("CLAUDE.md", "AGENTS.md")}
@@ -32,7 +32,9 @@ class Means:
     ask: Callable[[str], bool] | None = None
 
 
-def ladder(settings: Settings, found: Gateway | None) -> tuple[tuple[Rung, ...], tuple[str, ...]]:
+def ladder(
+    settings: Settings, found: Gateway | None, *, replaying: bool = False
+) -> tuple[tuple[Rung, ...], tuple[str, ...]]:
     """The rungs, in order, that can be used here, and why others are left out or who counts their money.
 
     Raises:
@@ -51,6 +53,7 @@ def ladder(settings: Settings, found: Gateway | None) -> tuple[tuple[Rung, ...],
                     f"{adapter}: its own login pays ({login}); its own figures are counted, and its last call may pass a limit"
                 )
         rung = Rung(executor, model, paid)
+        why = why or ("" if replaying else unpriced(rung, settings.registry()))
         if why:
             notes.append(f"{rung.name} is left out: {why}")
         else:
@@ -118,11 +121,15 @@ def engage(settings: Settings, state: Path, means: Means) -> tuple[tuple[Rung, .
     found = gateway(settings, replaying=means.replay is not None)
     if found is not None and means.replay:
         serve(found)  # a cassette answers for every provider, with no key at all
-    rungs, notes = ladder(settings, found)
+    rungs, notes = ladder(settings, found, replaying=means.replay is not None)
     counting = None
     if found is not None and any(r.paid and gateway_for(found, r.executor.name) for r in rungs):
         counting = found if means.replay else serve(found)
-    return rungs, Till(Purse(allowed, day_file), settings.registry(), counting, means.ask), notes
+    return (
+        rungs,
+        Till(Purse(allowed, day_file), settings.registry(), counting, means.ask, free=means.replay is not None),
+        notes,
+    )
 
 
 def hold_to(rungs: tuple[Rung, ...], conducts: Mapping[str, Conduct]) -> None:

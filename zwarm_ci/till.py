@@ -36,10 +36,19 @@ class Rung:
         return f"{self.executor.name}:{self.model}".rstrip(":")
 
 
+def unpriced(rung: Rung, models: pricing.Registry) -> str:
+    """Why a rung's cost cannot be limited: nobody knows its price; "" = somebody does."""
+    if not rung.paid or pricing.cost(rung.model, Usage(1, 1, 1, 1), models) is not None:
+        return ""
+    name = rung.model or f"the default model of {rung.executor.name}"
+    return f'the price of {name} is unknown, so no budget can be kept (give [models."{rung.model}"] its prices)'
+
+
 class Till:
     """The money of one run. Safe to use from several threads.
 
     `ask` is called once, before the first paid session, with a line that says estimate and ceiling; False = nothing is paid for.
+    `free`: it is a replay, which costs nothing.
     """
 
     def __init__(
@@ -48,8 +57,10 @@ class Till:
         models: pricing.Registry,
         gateway: Gateway | None = None,
         ask: Callable[[str], bool] | None = None,
+        *,
+        free: bool = False,
     ) -> None:
-        self._purse, self._models, self._gateway, self._ask = purse, models, gateway, ask
+        self._purse, self._models, self._gateway, self._ask, self._free = purse, models, gateway, ask, free
         self._known: dict[str, Metered] = {}
         self._lock = threading.Lock()
         self._answer: bool | None = None
@@ -64,16 +75,13 @@ class Till:
         """
         if why := self._excluded.get(rung.name, ""):
             return why
-        if not rung.paid:
+        if not rung.paid or self._free:
             return ""
         if not self._asked(rung):
             return "paying was not agreed to"
         self._purse.require(task)
-        if not self._metered(rung) and pricing.cost(rung.model, Usage(1, 1, 1, 1), self._models) is None:
-            return (
-                f"the price of {rung.model or 'the default model of ' + rung.executor.name} is unknown, so no budget can be kept "
-                f'(give [models."{rung.model}"] its prices)'
-            )
+        if why := unpriced(rung, self._models):
+            return why
         return ""
 
     def exclude(self, rung: Rung, why: str) -> None:

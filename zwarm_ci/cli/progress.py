@@ -6,6 +6,7 @@ One line a task that is rewritten where standard error is a terminal; plain line
 from __future__ import annotations
 
 import os
+import select
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Self, TextIO
 
 from zwarm_ci.budget import Ledger
 from zwarm_ci.scrub import one_line, redact
+from zwarm_ci.stop import STOP
 from zwarm_ci.task import Task
 from zwarm_ci.verdict import TaskOutcome
 
@@ -109,10 +111,21 @@ class Progress:
             self._live.stop()
         self._stream.write(f"zwarm-ci: {question} [y/N] ")
         self._stream.flush()
-        answer = sys.stdin.readline().strip().lower()
+        answer = self._answer()
         if self._live is not None:
             self._live.start()
         return answer in {"y", "yes"}
+
+    def _answer(self) -> str:
+        """A line from the terminal; "" where none comes before the run's time is over.
+
+        Raises:
+            InterruptedRunError: the run was stopped meanwhile.
+        """
+        left = self._ledger.left()
+        ready, _, _ = select.select([sys.stdin, STOP.reader], [], [], None if left == float("inf") else left)
+        STOP.check()
+        return sys.stdin.readline().strip().lower() if ready else ""
 
     def _print(self, text: str) -> None:
         if self._live is None and not self._quiet:
