@@ -175,7 +175,7 @@ def _session(shop: Shop, rung: Rung, case: _Case) -> Literal["accepted", "again"
                 case.broke = _OUT_OF_MONEY if case.report.state == "completed" else case.report.message
                 return "next rung"
             if trouble in {"rate_limit", "outage"}:
-                if not _waited(case, seat, case.report.retry_after):
+                if not _waited(shop, case, seat, case.report.retry_after):
                     return "next rung"
                 turn -= 1  # the provider's trouble is no attempt of ours
                 continue
@@ -202,17 +202,25 @@ def _over(rung: Rung, status: Status) -> Literal["go on", "again", "next rung"]:
     return "again" if status in {"executor_failed", "timed_out", "over_budget", "blocked"} else "go on"
 
 
-def _waited(case: _Case, seat: _Seat, seconds: float) -> bool:
+def _waited(shop: Shop, case: _Case, seat: _Seat, asked: float) -> bool:
     """Wait as long as the provider says; False where that is too long or was done often enough.
 
     Raises:
-        InterruptedRunError: the run was stopped meanwhile.
+        InterruptedRunError: the run was stopped meanwhile. LimitError: it has not so much time left.
     """
     seat.waits += 1
-    seconds = seconds or _USUAL_WAIT
+    seconds = asked or _USUAL_WAIT
     if seat.waits > _WAITS or seconds > _LONGEST_WAIT:
         return False
-    case.tell(f"the provider asks to wait {seconds:.0f} s")
+    ledger = shop.court.trees.ledger
+    if seconds > ledger.left():
+        raise LimitError(
+            f"a provider is to be waited for {seconds:.0f} s, and the run has {ledger.left():.0f} s left",
+            remedy="raise budget.minutes",
+        )
+    case.tell(
+        f"the provider asks to wait {seconds:.0f} s" if asked else f"the provider is busy; again in {seconds:.0f} s"
+    )
     STOP.wait(seconds)
     return True
 

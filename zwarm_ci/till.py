@@ -161,6 +161,7 @@ class Till:
             cost_usd=None if unpriced else float(now.cost_usd - before.cost_usd),
             lower_bound=now.unmetered > before.unmetered,
             trouble=trouble,
+            retry_after=report.retry_after or now.retry_after,
             message=now.denial if trouble == "budget" and report.state != "completed" else report.message,
         )
 

@@ -47,6 +47,7 @@ class Session:
     calls: int = 0
     denied: int = 0
     over: int = 0
+    retry_after: float = 0.0
     denial: str = ""
     used: dict[str, Usage] = field(default_factory=dict)
     cost: Decimal = _NOTHING
@@ -259,7 +260,7 @@ class Desk:
         await _all(session.ending, _ENDING)
         return Metered(
             session.calls, session.denied, tuple(sorted(session.used.items())), session.cost, session.unpriced, session.unmetered,
-            session.denial, session.request_bytes, self._free, session.over,
+            session.denial, session.request_bytes, self._free, session.over, session.retry_after,
         )  # fmt: skip
 
     async def totals(self) -> Totals:

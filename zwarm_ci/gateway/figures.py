@@ -30,6 +30,7 @@ class Metered:
         unmetered: calls whose answer broke off before it said its usage; an estimate of it is in `usage`.
         denial: our text of the last refusal, as the CLI got it.
         request_bytes: bodies as the CLI sent them, summed. replayed: nothing of it was paid for.
+        retry_after: seconds that the provider asked to wait in its last answer; 0 = it did not.
         over: how many of the refusals were by a limit on money; others are requests that nobody may make.
     """
 
@@ -43,6 +44,7 @@ class Metered:
     request_bytes: int = 0
     replayed: bool = False
     over: int = 0
+    retry_after: float = 0.0
 
     @property
     def total(self) -> Usage:

@@ -10,10 +10,12 @@ from aiohttp import web
 from yarl import URL
 
 from zwarm_ci.gateway import routes, unpack
+from zwarm_ci.gateway.mask import Masker
 from zwarm_ci.gateway.meter import Meter, Reading
 from zwarm_ci.gateway.upstream import Upstream
 from zwarm_ci.scrub import MASK
 
+_BUSY = frozenset({429, 503, 529})  # statuses with which a provider asks to come back later
 _ERROR_BODY = 1 << 20  # bytes of an error that are passed on
 
 
@@ -21,7 +23,7 @@ class Relay:
     """Of one call; `streams`: it asks for events.
 
     Attributes:
-        status, headers: the provider's, as the CLI got them; 0 = it gave none.
+        status, headers: the provider's, as the CLI got them; 0 = it gave none. retry_after: seconds that it asked to wait, 0 = it did not.
         kept: the answer's bytes, where they are wanted. whole: it came to its end.
     """
 
@@ -29,7 +31,9 @@ class Relay:
         self._request, self._upstream, self._streams = request, upstream, streams
         self._meter: Meter | None = None
         self._sent = False
+        self._mask = Masker(upstream.key)
         self.status = 0
+        self.retry_after = 0.0
         self.headers: list[tuple[str, str]] = []
         self.kept = bytearray()
         self.whole = False
@@ -68,6 +72,9 @@ class Relay:
                 return self._problem(f"{self._upstream.host} cannot be reached: {self._masked(str(error))}", 502)
             except aiohttp.ClientError as error:
                 return self._problem(f"{self._upstream.host} gave no answer: {self._masked(str(error))}", 502)
+            except ValueError as error:  # what aiohttp cannot send, a header or a URL: the same again would not help
+                self._sent = False
+                return self._problem(f"{self._upstream.host} cannot be asked this: {self._masked(str(error))}", 400)
             return await self._back(answer, keep=keep)
         finally:
             if answer is not None:
@@ -85,7 +92,8 @@ class Relay:
                 f"{self._upstream.host} answers compressed as {encoding}, which cannot be metered", 502
             )
         self.status = answer.status
-        self.headers = routes.from_upstream(answer.headers.items())
+        self.retry_after = routes.seconds(answer.headers.get("retry-after", "")) if answer.status in _BUSY else 0.0
+        self.headers = [(k, self._mask.text(v)) for k, v in routes.from_upstream(answer.headers.items())]
         if not 200 <= answer.status < 300:
             return await self._error(answer, unpack.Unpacker(encoding), keep=keep)
         stream = answer.content_type == "text/event-stream"
@@ -105,17 +113,22 @@ class Relay:
                 async for data in answer.content.iter_any():
                     for piece in unpacker.feed(data):
                         meter.feed(piece)  # before it is written: who has the end of it may be gone
-                        if keep:
-                            self.kept += piece
-                        await response.write(piece)
+                        await self._write(response, self._mask.feed(piece), keep=keep)
             except (aiohttp.ClientError, TimeoutError, unpack.BrokenError):
                 # Cut off, not ended: with an end mark the CLI would take half an answer for a whole one.
                 if self._request.transport is not None:
                     self._request.transport.close()
                 return response
             self.whole = True
+            await self._write(response, self._mask.close(), keep=keep)
             await response.write_eof()
         return response
+
+    async def _write(self, response: web.StreamResponse, data: bytes, *, keep: bool) -> None:
+        if keep:
+            self.kept += data
+        if data:
+            await response.write(data)
 
     async def _error(
         self, answer: aiohttp.ClientResponse, unpacker: unpack.Unpacker, *, keep: bool
@@ -128,9 +141,7 @@ class Relay:
                     body += piece[: max(0, _ERROR_BODY - len(body))]
         except (aiohttp.ClientError, TimeoutError, unpack.BrokenError):
             pass  # what came of the text is enough
-        said = bytes(body)
-        if self._upstream.key:
-            said = said.replace(self._upstream.key.encode(), MASK.encode())
+        said = self._mask.whole(bytes(body))
         if keep:
             self.kept += said
         self.whole = True

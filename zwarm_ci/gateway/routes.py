@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Literal
 
 from zwarm_ci.gateway.meter import Api
@@ -77,3 +80,17 @@ def refusal(text: str) -> bytes:
     return json.dumps(
         {"type": "error", "error": {"type": kind, "message": text, "code": "zwarm_ci", "param": None}}
     ).encode()
+
+
+def seconds(retry_after: str) -> float:
+    """How long a `retry-after` header asks to wait (RFC 9110: seconds, or a date); 0 = it does not say."""
+    said = retry_after.strip()
+    try:
+        number = float(said)
+        return number if math.isfinite(number) and number > 0 else 0.0
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return 0.0

@@ -186,6 +186,7 @@ class Server:
             return await relay.run(self._client, url, headers, body, keep=tape.on)
         finally:
             reading = relay.reading()
+            session.retry_after = relay.retry_after
             if ticket is not None:
                 self.desk.settle(ticket, reading)
             tape.answered(relay, reading, self.desk)

@@ -59,6 +59,11 @@ def upstreams(keys: Mapping[str, str], urls: Mapping[str, str], network: Mapping
     for adapter, vendor in VENDORS.items():
         if adapter in keys or adapter in urls:
             base = _checked(urls.get(adapter, vendor), f"the upstream of {adapter}").rstrip("/")
+            if "@" in urlsplit(base).netloc and adapter in keys:
+                raise BlockedError(
+                    f"the upstream of {adapter} has a login in its URL, and there is a key as well",
+                    remedy="give one of the two",
+                )
             proxy = proxy_for(base, network)
             counts = urlsplit(base).hostname == urlsplit(vendor).hostname
             found[adapter] = Upstream(adapter, base, keys.get(adapter, ""), proxy, counts)
