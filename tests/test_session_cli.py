@@ -397,5 +397,4 @@ def test_standard_input_is_read_where_it_is_asked_for(at: Place) -> None:
         env={**os.environ, **at.env}, input=b"say from standard input", capture_output=True, check=True,
     )  # fmt: skip
     assert b"completed  from standard input" in done.stdout
-    shown = json.loads(at.ok("show", done.stdout.split()[0].decode(), "--json").out)
-    assert shown["session"]["title"] == "say from standard input"
+    assert at.json("show", done.stdout.split()[0].decode())["session"]["title"] == "say from standard input"

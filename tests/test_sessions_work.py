@@ -230,3 +230,25 @@ def test_the_session_exists_for_others_before_its_turn(desk: Desk) -> None:
     desk.executor.edits = [look]
     desk.work("x")
     assert seen
+
+
+@pytest.mark.parametrize("where", ["committed", "linked", "open", "relative"])
+def test_a_place_that_came_with_a_clone_is_nobodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """Its private repository may name programs that git would run."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    made = place.fresh()
+    place.mark(made, "aaaaaaaaaaaa")
+    meta = Meta("aaaaaaaaaaaa", "", "", "codex", "", "completed", 1, 0.0, 0.0, worktree=str(made / "work"))
+    assert place.of(meta) == made
+    if where == "committed":
+        (tmp_path / ".git").mkdir()
+    elif where == "linked":
+        (tmp_path / "zw-link").symlink_to(made)
+        meta = replace(meta, worktree=str(tmp_path / "zw-link/work"))
+    elif where == "open":
+        made.chmod(0o755)
+    else:
+        monkeypatch.chdir(tmp_path)
+        meta = replace(meta, worktree=f"{made.name}/work")
+    assert place.of(meta) is None

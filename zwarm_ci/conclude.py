@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from zwarm_ci import pricing
 from zwarm_ci.baseline import Baseline
 from zwarm_ci.budget import Ledger
 from zwarm_ci.loop import spent
@@ -93,7 +94,7 @@ def conclude(facts: Facts, *, interrupted: int = 0, blocked: str = "") -> Outcom
     usage = spent(facts.tasks)
     return Outcome(
         facts.run, facts.command, facts.source_head, facts.base, status, code, reason, facts.branch, facts.head, facts.before,
-        facts.after, facts.tasks, usage, sum(t.cost_usd for t in facts.tasks),
+        facts.after, facts.tasks, usage, pricing.total(t.cost_usd for t in facts.tasks),
         sum(a.usage.total for a in attempts if a.cost_usd is None), seconds, facts.ledger.suite_runs, facts.limits, facts.notes,
     )  # fmt: skip
 

@@ -109,8 +109,9 @@ def end_tagged(tag: str) -> None:
 def cannot_start(program: str, cwd: Path, error: OSError) -> BlockedError:
     """Why `program` could not be started in `cwd`, and what to do."""
     if isinstance(error, FileNotFoundError):
-        missing = program if cwd.is_dir() else str(cwd)
-        return BlockedError(f"{missing}: not found", remedy="install it, or put it on PATH")
+        if not cwd.is_dir():
+            return BlockedError(f"{cwd}: this folder is gone, so {program} cannot run in it")
+        return BlockedError(f"{program}: not found", remedy="install it, or put it on PATH")
     if isinstance(error, PermissionError):
         return BlockedError(f"{program}: may not be run", remedy="make it executable")
     return BlockedError(f"{program}: cannot be started: {error.strerror or error}")

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from zwarm_ci import pricing
 from zwarm_ci.briefing import Lesson, first_message, next_message
 from zwarm_ci.errors import InterruptedRunError, LimitError, ZwarmError
 from zwarm_ci.executors.base import Conduct, Order, Report, State, Workbench
 from zwarm_ci.journal import Journal
 from zwarm_ci.private import Worktree
 from zwarm_ci.proc import Halt
-from zwarm_ci.scrub import decode
+from zwarm_ci.scrub import decode, one_line
 from zwarm_ci.sessions import Meta, Store, watch
 from zwarm_ci.stop import STOP
 from zwarm_ci.task import Endpoint, Task, Usage
@@ -80,7 +81,7 @@ class _Case:
 
     @property
     def cost(self) -> float:
-        return sum(a.cost_usd or 0.0 for a in self.attempts)
+        return pricing.total(a.cost_usd for a in self.attempts)
 
 
 @dataclass(slots=True)
@@ -228,6 +229,7 @@ def _waited(shop: Shop, case: _Case, seat: _Seat, asked: float) -> bool:
 def attempt(shop: Shop, rung: Rung, case: _Case, seat: _Seat, turn: int, message: str) -> None:
     """One turn of a session and one verification of what it left."""
     task, session = case.task, seat.meta.id
+    status: Status
     shop.journal.write("turn_started", task=task.id, session=session, turn=turn, executor=rung.executor.name)
     case.tell(f"{rung.name}: turn {turn}")
     seat.meta = shop.store.move(seat.meta, "running", turn=turn)
@@ -236,11 +238,16 @@ def attempt(shop: Shop, rung: Rung, case: _Case, seat: _Seat, turn: int, message
     except ZwarmError as error:  # a stop of the run, or trouble of ours; what the provider counted until then is kept
         state: State = "interrupted" if isinstance(error, InterruptedRunError) else "failed"
         report = _booked(shop, rung, case, seat, Report(state, error.line, lower_bound=rung.paid))
-        status: Status = "interrupted" if state == "interrupted" else "executor_failed"
+        status = "interrupted" if state == "interrupted" else "executor_failed"
         case.attempts.append(_attempt(rung, session, turn, report, Verdict(status, error.line)))
         raise
-    tree = seat.worktree.tree()
-    verdict = _verdict(shop, case, report, tree)
+    try:
+        tree = seat.worktree.tree()
+        verdict = _verdict(shop, case, report, tree, claims=not rung.executor.deterministic)
+    except ZwarmError as error:  # the turn has been paid for; it stays in the record
+        status = "interrupted" if isinstance(error, InterruptedRunError) else "executor_failed"
+        case.attempts.append(_attempt(rung, session, turn, report, Verdict(status, error.line)))
+        raise
     case.report, case.verdict, case.tree = report, verdict, tree
     if verdict.status in _JUDGED:
         case.refused.append(tree)
@@ -302,8 +309,11 @@ def _turn(shop: Shop, rung: Rung, case: _Case, seat: _Seat, turn: int, message: 
     return report
 
 
-def _verdict(shop: Shop, case: _Case, report: Report, tree: str) -> Verdict:
-    """What became of the turn: trouble of the executor's, nothing done, or the judge's word."""
+def _verdict(shop: Shop, case: _Case, report: Report, tree: str, *, claims: bool) -> Verdict:
+    """What became of the turn: trouble of the executor's, nothing done, or the judge's word.
+
+    `claims`: the executor's message is a model's, which may say anything.
+    """
     ends: dict[str, Status] = {
         "failed": "executor_failed", "killed": "executor_failed", "timed_out": "timed_out", "blocked": "blocked",
         "interrupted": "interrupted",
@@ -316,7 +326,9 @@ def _verdict(shop: Shop, case: _Case, report: Report, tree: str) -> Verdict:
         return Verdict("attributed", report.message)
     repo = shop.court.trees.repo
     if tree == repo.tree_of(shop.court.base):
-        return Verdict("no_changes", report.message or "the session changed nothing")
+        nothing = "the session changed nothing"
+        said = f"{nothing}; it said: {one_line(report.message)}" if report.message else nothing
+        return Verdict("no_changes", said if claims else report.message or nothing)
     if tree in case.refused:
         return Verdict("no_changes", "the session offered a change that was refused before")
     case.tell("verifying in a clean worktree")
@@ -330,8 +342,10 @@ def _accepted(case: _Case) -> Solved:
     assert case.verdict is not None
     assert case.report is not None
     review = tuple(f for f in case.verdict.findings if f.level == "review")
+    said, claimed = case.report.message, case.report.method == "model"
+    reason = said if said and not claimed else "; it said: ".join(filter(None, (case.verdict.reason, one_line(said))))
     outcome = TaskOutcome(
-        case.task, "fixed", case.report.message or case.verdict.reason, case.report.method, case.report.origin, review=review,
+        case.task, "fixed", reason, case.report.method, case.report.origin, review=review,
         cost_usd=case.cost, attempts=tuple(case.attempts),
     )  # fmt: skip
     return Solved(outcome, case.tree, case.verdict.evidence)

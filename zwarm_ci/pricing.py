@@ -364,6 +364,11 @@ def _step(price: Any, sent: int) -> Decimal | None:
     return passed[-1] if passed else Decimal(price.base)
 
 
+def total(costs: Iterable[float | None]) -> float:
+    """The sum of costs, each as it is written, so that no digit comes of binary fractions; unknown ones count nothing."""
+    return float(sum((Decimal(repr(cost)) for cost in costs if cost), Decimal(0)))
+
+
 def format_cost(amount: Decimal | float | None) -> str:
     """Dollars for people: `?` = unknown; four decimals below a cent, three below a dollar, else two.
 

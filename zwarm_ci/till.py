@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from zwarm_ci import pricing
+from zwarm_ci.errors import ZwarmError
 from zwarm_ci.executors.base import Executor, Report
 from zwarm_ci.gateway.client import Gateway, Metered
 from zwarm_ci.purse import Purse
@@ -65,7 +66,8 @@ class Till:
         self._lock = threading.Lock()
         self._answer: bool | None = None
         self._excluded: dict[str, str] = {}
-        self._differences: list[str] = []
+        self._said: list[str] = []
+        self._gone = ""
 
     def allows(self, rung: Rung, task: str) -> str:
         """Why no session of this rung may begin for this task; "" = it may.
@@ -75,6 +77,8 @@ class Till:
         """
         if why := self._excluded.get(rung.name, ""):
             return why
+        if rung.paid and self._gone and self._metered(rung):
+            return self._gone
         if not rung.paid or self._free:
             return ""
         if not self._asked(rung):
@@ -110,14 +114,27 @@ class Till:
 
     def shut(self, rung: Rung, session: str) -> None:
         """The session is over: its token opens nothing any more."""
-        if self._gateway is not None and self._metered(rung):
-            self._gateway.shut(session)
+        if self._gateway is not None and self._metered(rung) and not self._gone:
+            try:
+                self._gateway.shut(session)
+            except ZwarmError as error:
+                self._lost(error)
+
+    def _lost(self, error: ZwarmError) -> None:
+        """The gateway has ended under us: no paid session begins any more, what was verified is still delivered."""
+        self._gone = error.line
+        self._said.append(f"{error.line}; what is said of usage and cost is a lower bound")
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the report should say of the money."""
-        counted = self._gateway.totals().notes if self._gateway else ()
-        return (*self._differences, *self._purse.notes, *counted)
+        counted: tuple[str, ...] = ()
+        if self._gateway is not None and not self._gone:
+            try:
+                counted = self._gateway.totals().notes
+            except ZwarmError as error:
+                self._lost(error)
+        return tuple(dict.fromkeys((*self._said, *self._purse.notes, *counted)))
 
     def close(self) -> None:
         """End the gateway."""
@@ -148,12 +165,21 @@ class Till:
 
     def _by_gateway(self, session: str, report: Report) -> Report:
         assert self._gateway is not None
-        now, before = self._gateway.usage(session), self._known.get(session, _NOTHING)
+        before = self._known.get(session, _NOTHING)
+        try:
+            now = self._gateway.usage(session)
+        except ZwarmError as error:
+            self._lost(error)
+            return replace(report, cost_usd=report.provider_cost_usd, lower_bound=True)
         self._known[session] = now
         earlier = dict(before.usage)
         models = tuple((model, used - earlier.get(model, Usage())) for model, used in now.usage)
         unpriced = now.unpriced_tokens - before.unpriced_tokens
         trouble = "budget" if now.over > before.over else report.trouble
+        if trouble == "budget" and now.over == before.over:
+            trouble = ""  # the gateway refused something that nobody may ask for
+        if trouble == "outage" and now.calls == before.calls and now.denied == before.denied:
+            trouble = ""  # no provider was asked anything: the silence is the CLI's own
         return replace(
             report,
             usage=sum((used for _, used in models), Usage()),
@@ -185,6 +211,4 @@ class Till:
             said = (
                 f"{rung.executor.name} counts {pricing.format_cost(theirs)} where we count {pricing.format_cost(ours)}"
             )
-            self._differences.append(
-                f"{said} ({rung.model}); ours holds: {pricing.price_source(rung.model, self._models)}"
-            )
+            self._said.append(f"{said} ({rung.model}); ours holds: {pricing.price_source(rung.model, self._models)}")

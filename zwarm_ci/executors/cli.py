@@ -239,7 +239,7 @@ def report(order: Order, ended: Exit, heard: Heard) -> Report:
     if state != "completed":
         _keep_stderr(order, ended)
     return Report(
-        state, one_line(redact(message), _LONGEST), usage=usage, cost_usd=None if usage.total else 0.0,
+        state, one_line(redact(message), _LONGEST), "model" if state == "completed" else None, usage=usage, cost_usd=None if usage.total else 0.0,
         provider_cost_usd=heard.cost, seconds=ended.seconds, denials=heard.denials, native=heard.native, total=heard.total,
         models=tuple(sorted(heard.models.items())), trouble=trouble,
         lower_bound=not (heard.final and heard.exact) or state in {"timed_out", "killed"},
@@ -261,7 +261,7 @@ def _verdict(order: Order, ended: Exit, heard: Heard) -> tuple[State, str, Troub
         return "completed", heard.said, ""
     tail = _tail(ended)
     if heard.final and not heard.failed:
-        return "failed", f"it said that it was done, but ended with {ended.code}: {tail}", ""
+        return "failed", f"it said that it was done, but ended with {ended.code}: {tail or 'and said nothing else'}", ""
     if heard.final:
         reason = heard.failure or f"it ended with {ended.code} and gave no reason"
         return "failed", _ours(reason) or reason, heard.trouble or trouble_of(reason, heard.status)

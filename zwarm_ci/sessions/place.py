@@ -20,7 +20,7 @@ from zwarm_ci.scrub import decode
 from zwarm_ci.sessions.meta import Meta
 from zwarm_ci.sessions.store import Store
 
-_REPOSITORY, _MARK = "repo.git", "session"
+_PREFIX, _REPOSITORY, _MARK = "zw-", "repo.git", "session"
 PATCH = "work.patch"  # in the session's own folder
 #: Outlives a restart of the machine (FHS 5.15), and no user's settings lie above it, which tools look for.
 _LASTING = Path("/var/tmp")  # noqa: S108 - mkdtemp makes a folder there that nobody else can enter
@@ -38,7 +38,7 @@ class Changed:
 def fresh() -> Path:
     """A new folder, outside of everything."""
     lasting = _LASTING if "TMPDIR" not in os.environ and os.access(_LASTING, os.W_OK) else None
-    return Path(tempfile.mkdtemp(prefix="zw-", dir=lasting)).resolve()
+    return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=lasting)).resolve()
 
 
 def repository(place: Path) -> Path:
@@ -55,9 +55,18 @@ def of(meta: Meta) -> Path | None:
     """The session's place; None where it has none (any more)."""
     place = Path(meta.worktree).parent if meta.worktree else None
     try:
-        return place if place and (place / _MARK).read_text(encoding="ascii") == meta.id else None
+        return place if place and _is_ours(place) and (place / _MARK).read_text(encoding="ascii") == meta.id else None
     except OSError:
         return None
+
+
+def _is_ours(place: Path) -> bool:
+    """Whether `fresh` made this folder. A meta.json may have come with a clone, and would have git run what stands in a folder of it."""
+    if not place.is_absolute() or place != place.resolve() or not place.name.startswith(_PREFIX):
+        return False
+    kept = place.lstat()
+    private = kept.st_uid == os.geteuid() and not kept.st_mode & 0o077
+    return private and not any((above / ".git").exists() for above in place.parents)
 
 
 def reopen(meta: Meta, user: Repository) -> Worktree:
