@@ -16,7 +16,7 @@ LEVELS = [
     level.split()
     for level in """
     __init__
-    errors scrub files reap confine_main
+    errors scrub files reap confine_main seal
     streams stop pump
     keep
     leash

@@ -6,7 +6,7 @@ The only room where an executor's work meets the judge. What the executor says o
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -242,8 +242,13 @@ def attempt(shop: Shop, rung: Rung, case: _Case, seat: _Seat, turn: int, message
         case.attempts.append(_attempt(rung, session, turn, report, Verdict(status, error.line)))
         raise
     try:
+        changed = shop.court.trees.repo.mend()  # before git is asked anything in what the session could reach
         tree = seat.worktree.tree()
-        verdict = _verdict(shop, case, report, tree, claims=not rung.executor.deterministic)
+        verdict = (
+            _tampered(changed)
+            if changed
+            else _verdict(shop, case, report, tree, claims=not rung.executor.deterministic)
+        )
     except ZwarmError as error:  # the turn has been paid for; it stays in the record
         status = "interrupted" if isinstance(error, InterruptedRunError) else "executor_failed"
         case.attempts.append(_attempt(rung, session, turn, report, Verdict(status, error.line)))
@@ -255,6 +260,12 @@ def attempt(shop: Shop, rung: Rung, case: _Case, seat: _Seat, turn: int, message
         case.lessons.append(_lesson(shop, rung, report, verdict, tree))
     shop.journal.write("verdict", task=task.id, session=session, turn=turn, status=verdict.status, tree=tree)
     case.attempts.append(_attempt(rung, session, turn, report, verdict))
+
+
+def _tampered(changed: Sequence[str]) -> Verdict:
+    return Verdict(
+        "tampered", f"the session changed the run's own repository: {', '.join(changed[:3])}; it was put back"
+    )
 
 
 def _booked(shop: Shop, rung: Rung, case: _Case, seat: _Seat, report: Report) -> Report:

@@ -16,6 +16,7 @@ from zwarm_ci.errors import BlockedError
 from zwarm_ci.files import locked
 from zwarm_ci.git import Git, Repository
 from zwarm_ci.scrub import decode, is_secret_path, without_login
+from zwarm_ci.seal import Seal
 
 #: Local settings that decide what a checkout looks like; the private repository takes them over.
 _CHECKOUT_KEYS = (
@@ -49,6 +50,7 @@ class PrivateRepository:
         self.path, self.user = path, user
         self.git = Git(path, {"GIT_DIR": str(path)}, user.git.filters)
         self._identity = user.identity
+        self._seal: Seal | None = None
 
     @classmethod
     def create(cls, user: Repository, path: Path) -> PrivateRepository:
@@ -68,7 +70,13 @@ class PrivateRepository:
                 made.git.run("config", key, value)
         made._let_tools_ask()
         made.git.run("update-ref", "refs/heads/zwarm", user.head)
+        made._seal = Seal(path)
+        made._seal.take()
         return made
+
+    def mend(self) -> tuple[str, ...]:
+        """Put settings, attributes, hooks and borrowed places back as we made them; the files in which somebody changed them."""
+        return self._seal.mend() if self._seal else ()
 
     def _let_tools_ask(self) -> None:
         """Tags, remote-tracking branches and the remote's address, for tools that version or select by them; nothing can be pushed."""

@@ -58,9 +58,29 @@ def ladder(
             notes.append(f"{rung.name} is left out: {why}")
         else:
             rungs.append(rung)
+    if any(r.paid for r in rungs):
+        notes += _asked_for(settings)
     if not rungs:
         raise BlockedError("no rung of the ladder can be used: " + "; ".join(notes))
     return tuple(rungs), tuple(dict.fromkeys(notes))
+
+
+def _asked_for(settings: Settings) -> list[str]:
+    """What settings open to executors, and whose settings they are: a person should see it before a stranger's repository does it."""
+    executor = settings.executor
+    asked = {
+        "executor.sandbox": executor.sandbox == "danger-full-access",
+        "executor.inherit_user_config": executor.inherit_user_config,
+        "executor.env": bool(executor.env),
+    }
+    said = [
+        f"{key} = {getattr(executor, key.partition('.')[2])} ({settings.origins.get(key, '?')})"
+        for key, is_so in asked.items()
+        if is_so
+    ]
+    repriced = [m.name for m in settings.models if pricing.BUILT_IN.resolve(m.name) and m.input is not None]
+    said += [f"the price of {name} is the settings' own" for name in repriced]
+    return [f"asked for by settings: {line}" for line in said]
 
 
 def no_key(adapter: str, *, gateway: bool = True) -> str:

@@ -130,7 +130,7 @@ def _request(command: str, common: Common, options: dict[str, Any], **more: Any)
     from zwarm_ci.selection import Request
     from zwarm_ci.staffing import Means
 
-    for name in ("base", "branch", "last_green"):
+    for name in ("base", "branch", "last_green", "model", "executor"):
         if options[name] is not None and not options[name].strip():  # an unset variable in somebody's script
             raise click.UsageError(f"--{name.replace('_', '-')} is empty")
     if options["base"] and options["source"]:
@@ -145,6 +145,12 @@ def _request(command: str, common: Common, options: dict[str, Any], **more: Any)
         sets.append(f"executor.model={options['model']}")
     if options["record"] and options["replay"]:
         raise click.UsageError("--record and --replay exclude each other")
+    if (
+        options["record"]
+        and options["record"].exists()
+        and (not options["record"].is_dir() or any(options["record"].iterdir()))
+    ):
+        raise click.UsageError(f"--record {options['record']} exists; name a new folder")
     for option, key in (("minutes", "minutes"), ("budget_usd", "usd"), ("task_budget_usd", "task_usd")):
         if options[option] is not None:
             sets.append(f"budget.{key}={options[option]}")

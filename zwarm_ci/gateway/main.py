@@ -53,6 +53,11 @@ def main(channel: int) -> int:
     first, rest = _line(channel, rest)
     if not first:  # the command needed no gateway
         return 0
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(
+        silence, 2
+    )  # a detached session's gateway outlives the command: who reads that command's errors waits for their end
+    os.close(silence)
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120 - pathlib is not loaded yet
     sys.path[:0] = [root]
     sys.path += [p for p in hello["path"] if p not in sys.path]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from zwarm_ci.baseline import Baseline, only
 from zwarm_ci.detect.graph import gate
+from zwarm_ci.private import PrivateRepository
 from zwarm_ci.protected import is_protected
 from zwarm_ci.task import Check, Task
 from zwarm_ci.trees import Grounds, Prepared, Trees
@@ -67,6 +68,7 @@ def judge(court: Court, task: Task, tree: str) -> Verdict:
     findings = guards.look(patch)
     runs: list[CheckResult] = []
     try:
+        _untouched(repo)
         _refuse(findings)
         oracle = repo.overlay(tree, base_tree, lambda p: is_protected(p, court.rules.protect))
         _something_left(oracle, base_tree)
@@ -75,6 +77,7 @@ def judge(court: Court, task: Task, tree: str) -> Verdict:
         if oracle != tree:
             findings += _try(court, task, tree, changed, runs)
         _own_code(runs, changed)
+        _untouched(repo)
         findings += tuple(_in_place(c) for c in court.checks if c.isolation == "inplace") + _unseen(court)
     except Rejected as no:
         seconds = time.monotonic() - started
@@ -85,6 +88,12 @@ def judge(court: Court, task: Task, tree: str) -> Verdict:
     )
     reason = _GREEN if task.targets else _NO_TARGET
     return Verdict("fixed", reason, findings, tuple(runs), canonical(facts), time.monotonic() - started)
+
+
+def _untouched(repo: PrivateRepository) -> None:
+    """The repository that trees are checked out of is as we made it; a filter put there shows other files than are delivered."""
+    if changed := repo.mend():
+        raise Rejected("tampered", f"the run's own repository was changed: {_names(changed)}; it was put back")
 
 
 def _something_left(oracle: str, base_tree: str) -> None:
@@ -263,7 +272,9 @@ def judge_union(court: Court, tree: str, tasks: Sequence[Task]) -> tuple[tuple[C
 
     `tasks` are those whose patches are in it: each of their targets must still be green.
     """
-    results, why = [], ""
+    results = []
+    changed = court.trees.repo.mend()
+    why = f"the run's own repository was changed: {_names(changed)}" if changed else ""
     with court.trees.lazily(tree, court.checks, "union") as prepared:
         for check in court.checks:
             result = court.trees.known(tree, check) or court.trees.run(check, prepared())
