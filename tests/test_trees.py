@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.support import Repo
 from zwarm_ci.budget import Ledger
 from zwarm_ci.confine import means
 from zwarm_ci.errors import LimitError
+from zwarm_ci.files import locked
 from zwarm_ci.furnish import Furnisher
 from zwarm_ci.git import open_repository
 from zwarm_ci.private import PrivateRepository
@@ -142,3 +144,19 @@ def test_a_worktree_that_is_gone_is_replaced(trees: Trees) -> None:
     trees.discard(first)
     second = trees.fresh(head, (), "t")
     assert (second.path / "a.txt").read_text() == "a\n"
+
+
+def test_worktrees_are_added_one_at_a_time(trees: Trees, tmp_path: Path) -> None:
+    """Git reads the folders of the siblings, and fails on one that is half made."""
+    made = threading.Event()
+
+    def make() -> None:
+        trees.repo.worktree(trees.repo.user.head, tmp_path / "one" / "w")
+        made.set()
+
+    with locked(trees.repo.path / "worktrees.lock"):
+        other = threading.Thread(target=make)
+        other.start()
+        assert not made.wait(1.0)
+    other.join(60)
+    assert made.is_set()

@@ -119,7 +119,9 @@ USES = (
 
 
 def test_services_are_up_for_each_worktree_on_ports_of_their_own_and_gone_afterwards(tmp_path: Path) -> None:
+    down = tmp_path / "down"
     config = '[checks.tests]\nrun = "python -m pytest"\nservices.up = "python server.py {port}"\n'
+    config += f'services.down = "touch {down}"\n'
     repo = project(tmp_path / "p", {"server.py": SERVER, "tests/test_service.py": USES, ".zwarm/config.toml": config})
     said = zwarm("fix-tests", "--json", cwd=repo.path)
     assert said.code == 0, said.out + said.err
@@ -127,6 +129,7 @@ def test_services_are_up_for_each_worktree_on_ports_of_their_own_and_gone_afterw
     assert evidence(repo, said)["assurance"]["network"]["tests"].startswith("off (")
     alive = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert "server.py" not in alive
+    assert down.exists()
 
 
 def test_services_that_do_not_come_up_are_named_and_nothing_is_believed(tmp_path: Path) -> None:
