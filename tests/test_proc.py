@@ -252,7 +252,7 @@ def test_a_program_that_cannot_be_kept_is_the_environments_fault(tmp_path: Path)
             run(["no-such-program"], cwd=tmp_path, leave=tag)
         with pytest.raises(BlockedError, match="may not be run"):
             run([str(tmp_path)], cwd=tmp_path, leave=tag)
-        with pytest.raises(BlockedError, match="no-folder: not found"):
+        with pytest.raises(BlockedError, match="no-folder: this folder is gone"):
             run(["true"], cwd=tmp_path / "no-folder", leave=tag)
         late = keep(["no-such-program"], cwd=tmp_path, tag=tag, log=tmp_path / "log")
         late._keeper.wait()

@@ -136,7 +136,8 @@ def test_a_reader_that_sleeps_or_has_gone_does_not_hold_up_the_writer(store: Sto
 def test_a_place_is_deleted_for_its_own_session_only(store: Store, tmp_path: Path) -> None:
     meta = made(store, "completed")
     folder = tmp_path / "zw-place"
-    (folder / "repo").mkdir(parents=True)
+    folder.mkdir(0o700)
+    (folder / "repo").mkdir()
     meta = replace(meta, worktree=str(folder / "repo"))
     place.discard(meta)
     place.mark(folder, "somebody")

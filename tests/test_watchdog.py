@@ -219,7 +219,7 @@ def test_what_cannot_be_started_is_the_environments_fault(tmp_path: Path, argv: 
     options = {"env": child_env(), "timeout": 60.0, "silence": 60.0, "on_line": print, "supervised": True}
     with pytest.raises(BlockedError, match=said):
         run_lines([argv], cwd=tmp_path, **options)  # type: ignore[arg-type]
-    with pytest.raises(BlockedError, match="no-folder: not found"):
+    with pytest.raises(BlockedError, match="no-folder: this folder is gone"):
         run_lines(["true"], cwd=tmp_path / "no-folder", **options)  # type: ignore[arg-type]
     assert leftovers() == []
 

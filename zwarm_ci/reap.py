@@ -205,7 +205,7 @@ def keep(status: int, argv: Sequence[str]) -> int:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     os.set_inheritable(status, False)  # noqa: FBT003 - positional only
     wake = _signals()
-    child = os.fork()
+    child = _fork()
     if not child:
         with _exec_only(status):
             os.setsid()
@@ -228,6 +228,15 @@ def keep(status: int, argv: Sequence[str]) -> int:
     return 1 if end_all(look) else 0
 
 
+def _fork() -> int:
+    """As `os.fork`; in the child, ending signals wait until `_become`. They would be lost on a handler of ours before exec."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    child = os.fork()
+    if child:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+    return child
+
+
 def _say(status: int, line: str) -> None:
     with contextlib.suppress(OSError):  # nobody listens any more
         os.write(status, f"{line}\n".encode())
@@ -246,8 +255,13 @@ def _exec_only(status: int) -> Iterator[None]:
 
 def _become(argv: Sequence[str], environ: Mapping[bytes, bytes]) -> NoReturn:
     """Be `argv`, with signals as they were and nothing in the environment but `environ`."""
-    for signum in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and what is ignored stays so over exec
+    for signum in (
+        signal.SIGPIPE,
+        signal.SIGXFSZ,
+        *_ENDING,
+    ):  # Python ignores two, and what is ignored stays so over exec
         signal.signal(signum, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
     os.execvpe(argv[0], list(argv), environ)  # noqa: S606 - no shell is meant
 
 
@@ -288,7 +302,7 @@ def guard(control: int, status: int) -> int:
     if not orders.heard():
         return 0
     this = os.getpid()
-    child = os.fork()
+    child = _fork()
     if not child:
         with _exec_only(status):
             _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
