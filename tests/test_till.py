@@ -63,3 +63,16 @@ def test_a_price_that_nobody_knows() -> None:
     assert unpriced(Rung(RUNG.executor, "nosuch"), BUILT_IN) == ""
     free = Till(Purse(LIMITS, None), BUILT_IN, free=True)
     assert free.allows(Rung(RUNG.executor, "nosuch", paid=True), "t") == "", "a replay costs nothing"
+
+
+def test_a_difference_names_the_model_that_answered() -> None:
+    till = Till(Purse(LIMITS, None), BUILT_IN)
+    used = Usage(1000, 0, 0, 100)
+    till.account(
+        RUNG,
+        "s",
+        "t",
+        Report("completed", "done", usage=used, models=(("gpt-5.1-codex", used),), provider_cost_usd=1.0),
+    )
+    (note,) = till.notes
+    assert note.startswith("codex counts $1.00 where we count $0.0023; ours holds (gpt-5.1-codex: table as of ")

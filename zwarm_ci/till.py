@@ -84,9 +84,7 @@ class Till:
         if not self._asked(rung):
             return "paying was not agreed to"
         self._purse.require(task)
-        if why := unpriced(rung, self._models):
-            return why
-        return ""
+        return unpriced(rung, self._models)
 
     def exclude(self, rung: Rung, why: str) -> None:
         """No further session of this rung in this run: its provider will not have us."""
@@ -211,4 +209,6 @@ class Till:
             said = (
                 f"{rung.executor.name} counts {pricing.format_cost(theirs)} where we count {pricing.format_cost(ours)}"
             )
-            self._said.append(f"{said} ({rung.model}); ours holds: {pricing.price_source(rung.model, self._models)}")
+            names = [name for name, used in report.models if name and used.total] or [rung.model]
+            sources = ", ".join(f"{name}: {pricing.price_source(name, self._models)}" for name in names)
+            self._said.append(f"{said}; ours holds ({sources})")
