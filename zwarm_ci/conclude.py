@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 from zwarm_ci import pricing
 from zwarm_ci.baseline import Baseline
 from zwarm_ci.budget import Ledger
-from zwarm_ci.loop import spent
+from zwarm_ci.loop import CUT, spent
 from zwarm_ci.plan import make_task
 from zwarm_ci.task import Check, Failure, Task
 from zwarm_ci.verdict import CheckResult, Outcome, RunStatus, Seconds, TaskOutcome, count
-
-_CUT = "the run was interrupted before this task's end"
 
 
 @dataclass(slots=True)
@@ -80,7 +78,7 @@ def conclude(facts: Facts, *, interrupted: int = 0, blocked: str = "") -> Outcom
     """The record of a run; `interrupted` is the exit code of a signal (130, 143), `blocked` why nothing could begin."""
     if interrupted:  # else a report of it would have no failure at all
         known = {t.task.id for t in facts.tasks}
-        cut = (TaskOutcome(t, "interrupted", _CUT) for t in facts.planned if t.id not in known)
+        cut = (TaskOutcome(t, "interrupted", CUT) for t in facts.planned if t.id not in known)
         facts.tasks = (*facts.tasks, *cut)
     status, code, reason = _end(facts, interrupted, blocked)
     reason = "; ".join((reason, *(note for note in facts.notes if note.startswith("not applied"))))

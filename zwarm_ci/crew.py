@@ -10,13 +10,11 @@ from typing import Protocol
 from zwarm_ci.budget import Ledger
 from zwarm_ci.errors import InterruptedRunError, LimitError, ZwarmError
 from zwarm_ci.integrate import ALREADY, Union
-from zwarm_ci.loop import Shop, Solved, solve
+from zwarm_ci.loop import CUT, Shop, Solved, solve
 from zwarm_ci.selection import Request
 from zwarm_ci.stop import STOP
 from zwarm_ci.task import Task
 from zwarm_ci.verdict import TaskOutcome
-
-_CUT = "the run was interrupted before this task's end"
 
 
 class Watch(Protocol):
@@ -52,7 +50,7 @@ def ends(
         except LimitError as error:
             return Solved(TaskOutcome(task, "over_budget", error.line))
         except InterruptedRunError:
-            return Solved(TaskOutcome(task, "interrupted", _CUT))
+            return Solved(TaskOutcome(task, "interrupted", CUT))
         except ZwarmError as error:
             return Solved(TaskOutcome(task, "executor_failed", error.line))
 
@@ -71,4 +69,4 @@ def ends(
 
 def _undelivered(future: Future[Solved]) -> TaskOutcome:
     outcome = future.result().outcome
-    return replace(outcome, status="interrupted", reason=_CUT) if outcome.solved else outcome
+    return replace(outcome, status="interrupted", reason=CUT) if outcome.solved else outcome

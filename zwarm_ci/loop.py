@@ -27,6 +27,7 @@ from zwarm_ci.verdict import Attempt, Status, TaskOutcome, Verdict
 from zwarm_ci.verify.judge import Court, judge
 
 Tell = Callable[[str], None]
+CUT = "the run was interrupted before this task's end"
 _COHORT = 500  # ids asked for at once; more than that is a suite, and runs as one
 _WAITS = 3  # times that one session waits for a provider
 _LONGEST_WAIT = 300.0  # seconds; who is told to wait longer goes on with the next rung
@@ -111,7 +112,7 @@ def solve(shop: Shop, task: Task, tell: Tell) -> Solved:
     try:
         return _climb(shop, case)
     except InterruptedRunError:
-        return Solved(_cut(case, "interrupted", "the run was interrupted before this task's end"))
+        return Solved(_cut(case, "interrupted", CUT))
     except LimitError as error:
         return Solved(_cut(case, "over_budget", error.line))
     except ZwarmError as error:

@@ -50,28 +50,11 @@ _MESSAGE = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tok
 _SUBTYPES: Mapping[str, Trouble] = {"error_max_budget_usd": "budget"}
 
 
-class Claude:
+class Claude(cli.Cli):
     """Starts `claude -p` and reads its events. Nothing is kept here between turns; the conversation is in the session's home."""
 
     name = "claude"
-    deterministic = False
-
-    def unusable(self) -> str:
-        """Whether the CLI is installed."""
-        return PROGRAM.unusable()
-
-    def login(self) -> str:
-        """The user's own login, by its file's path."""
-        own = LAYOUT.own_login
-        return str(own) if own else ""
-
-    def version(self) -> str:
-        """Its version; see `Program.version`."""
-        return PROGRAM.version()
-
-    def doubt(self) -> str:
-        """What speaks against this version; "" = nothing."""
-        return PROGRAM.doubt()
+    program, layout = PROGRAM, LAYOUT
 
     def check(self, conduct: Conduct) -> None:
         """Raise `ConfigError` where `conduct` says something that claude cannot be told, or must not."""

@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from zwarm_ci.errors import BlockedError, ConfigError
 from zwarm_ci.executors.base import Conduct, Order, Report, State, Trouble
-from zwarm_ci.executors.homes import Home
+from zwarm_ci.executors.homes import Home, Layout
 from zwarm_ci.executors.trajectory import read_event, text_at
 from zwarm_ci.proc import Exit, run, run_lines
 from zwarm_ci.scrub import child_env, decode, one_line, plain, redact
@@ -125,6 +126,31 @@ def _version(path: str, _changed: float) -> str:
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(n) for n in version.split("."))
+
+
+class Cli:
+    """What both CLIs answer alike: whether it is there, in which version, and with whose login. Part of an `Executor`."""
+
+    deterministic = False
+    program: ClassVar[Program]
+    layout: ClassVar[Layout]
+
+    def unusable(self) -> str:
+        """Whether the CLI is installed."""
+        return self.program.unusable()
+
+    def login(self) -> str:
+        """The user's own login, by its file's path."""
+        own = self.layout.own_login
+        return str(own) if own else ""
+
+    def version(self) -> str:
+        """Its version; see `Program.version`."""
+        return self.program.version()
+
+    def doubt(self) -> str:
+        """What speaks against this version; "" = nothing."""
+        return self.program.doubt()
 
 
 @dataclass(slots=True)

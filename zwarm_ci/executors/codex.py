@@ -29,28 +29,11 @@ _NATIVE = "codex-*/vendor/*/bin/codex"  # in node_modules/@openai, beside or bel
 _DENIED = re.compile(r"router: error=(?:patch rejected|approval policy is|.*rejected by user approval)")
 
 
-class Codex:
+class Codex(cli.Cli):
     """Starts `codex exec` and reads its events. Nothing is kept here between turns; the thread is in the session's home."""
 
     name = "codex"
-    deterministic = False
-
-    def unusable(self) -> str:
-        """Whether the CLI is installed."""
-        return PROGRAM.unusable()
-
-    def login(self) -> str:
-        """The user's own login, by its file's path."""
-        own = LAYOUT.own_login
-        return str(own) if own else ""
-
-    def version(self) -> str:
-        """Its version; see `Program.version`."""
-        return PROGRAM.version()
-
-    def doubt(self) -> str:
-        """What speaks against this version; "" = nothing."""
-        return PROGRAM.doubt()
+    program, layout = PROGRAM, LAYOUT
 
     def check(self, conduct: Conduct) -> None:
         """Raise `ConfigError` where `conduct` says something that codex cannot be told, or must not."""
