@@ -53,7 +53,7 @@ def _executor(name: str, executor: Executor, settings: Settings, found: Gateway 
     else:
         parts.append(staffing.no_key(name, gateway=settings.executor.gateway))
     try:
-        executor.check(staffing.conducts(settings, read)[name])
+        executor.check(staffing.conduct(settings, name, read))
     except ConfigError as error:
         parts.append(error.line)
     return ": ".join((parts[0], "; ".join(filter(None, parts[1:]))))

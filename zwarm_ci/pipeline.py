@@ -74,7 +74,7 @@ def _story(request: Request, watch: Watch, site: places.Site, settings: config.S
     branch = selection.branch_name(request, site.run)
     site.user.free_branch(branch)
     rungs, till, paying = staffing.engage(settings, site.folder.parent.parent, replace(request.means, ask=watch.ask))
-    staffing.hold_to(rungs, staffing.conducts(settings, lambda path: site.private.read(facts.base, path)))
+    conducts = staffing.conducts(settings, rungs, lambda path: site.private.read(facts.base, path))
 
     watch.stage("looking at the repository")
     with contextlib.closing(till), contextlib.closing(Surroundings(site.run, confine.means())) as surroundings:
@@ -103,7 +103,7 @@ def _story(request: Request, watch: Watch, site: places.Site, settings: config.S
             court, facts.notes = replace(court, checks=checks), (*facts.notes, *notes)
         facts.planned = tasks
         watch.plan(tasks)
-        shop = selection.shop(request, site, settings, court, rungs, till)
+        shop = selection.shop(request, site, settings, court, rungs, till, conducts)
         union = Union(court, site.private.tree_of(facts.base))
         for done in crew.ends(request, watch, shop, union, tasks):
             facts.tasks = (*done, *aside)

@@ -16,7 +16,7 @@ from zwarm_ci.config import Settings
 from zwarm_ci.detect.base import EnvOf
 from zwarm_ci.environment import listed_in
 from zwarm_ci.errors import BlockedError, UsageError
-from zwarm_ci.executors.base import Workbench
+from zwarm_ci.executors.base import Conduct, Workbench
 from zwarm_ci.git import Repository
 from zwarm_ci.loop import Shop
 from zwarm_ci.plan import make_tasks, named, task_in_words
@@ -25,7 +25,7 @@ from zwarm_ci.protected import files_of_tests
 from zwarm_ci.scrub import decode
 from zwarm_ci.settings import load
 from zwarm_ci.site import Site
-from zwarm_ci.staffing import Means, conducts
+from zwarm_ci.staffing import Means
 from zwarm_ci.task import Check, Task
 from zwarm_ci.till import Rung, Till
 from zwarm_ci.trees import Trees
@@ -230,7 +230,15 @@ def tasks(request: Request, site: Site, court: Court) -> tuple[Task, ...]:
     return make_tasks(court.checks, court.baseline, wanted, court.rules.protect)
 
 
-def shop(request: Request, site: Site, settings: Settings, court: Court, rungs: tuple[Rung, ...], till: Till) -> Shop:
+def shop(
+    request: Request,
+    site: Site,
+    settings: Settings,
+    court: Court,
+    rungs: tuple[Rung, ...],
+    till: Till,
+    conducts: Mapping[str, Conduct],
+) -> Shop:
     """What sessions of a run are given."""
     revert = may_revert(request, site.user, os.environ)
     workbench = Workbench(
@@ -247,5 +255,5 @@ def shop(request: Request, site: Site, settings: Settings, court: Court, rungs: 
     executor, loop = settings.executor, settings.loop
     return Shop(
         court, rungs, site.store, site.journal, workbench, site.run, site.scratch, loop.turns, loop.sessions, executor.timeout,
-        executor.silence, till, conducts(settings, lambda path: site.private.read(court.base, path)),
+        executor.silence, till, conducts,
     )  # fmt: skip

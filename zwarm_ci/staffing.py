@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -152,29 +152,29 @@ def engage(settings: Settings, state: Path, means: Means) -> tuple[tuple[Rung, .
     )
 
 
-def hold_to(rungs: tuple[Rung, ...], conducts: Mapping[str, Conduct]) -> None:
-    """See that each rung can be told what the settings say, before anything is done.
+def conduct(settings: Settings, adapter: str, read: Read) -> Conduct:
+    """How a CLI is to behave; `read` gives the files of the base."""
+    executor = settings.executor
+    return Conduct(
+        executor.sandbox,
+        executor.web_search,
+        executor.reasoning_effort,
+        executor.env,
+        executor.inherit_user_config,
+        confined=executor.sandbox != "danger-full-access",
+        native=decode(read(f".zwarm/{adapter}.toml") or b""),
+        instructions=next((decode(text) for name in _INSTRUCTIONS[adapter] if (text := read(name))), ""),
+    )
+
+
+def conducts(settings: Settings, rungs: tuple[Rung, ...], read: Read) -> dict[str, Conduct]:
+    """How each CLI of the ladder is to behave, by its adapter's name.
 
     Raises:
-        ConfigError: one cannot, or must not.
+        ConfigError: one cannot be told so, or must not.
     """
-    for rung in rungs:
-        rung.executor.check(conducts.get(rung.executor.name, Conduct()))
-
-
-def conducts(settings: Settings, read: Read) -> dict[str, Conduct]:
-    """How each CLI is to behave; `read` gives the files of the base."""
-    executor = settings.executor
-    return {
-        adapter: Conduct(
-            executor.sandbox,
-            executor.web_search,
-            executor.reasoning_effort,
-            executor.env,
-            executor.inherit_user_config,
-            confined=executor.sandbox != "danger-full-access",
-            native=decode(read(f".zwarm/{adapter}.toml") or b""),
-            instructions=next((decode(text) for name in names if (text := read(name))), ""),
-        )
-        for adapter, names in _INSTRUCTIONS.items()
-    }
+    executors = {rung.executor.name: rung.executor for rung in rungs if rung.paid}
+    found = {name: conduct(settings, name, read) for name in executors}
+    for name, executor in executors.items():
+        executor.check(found[name])
+    return found

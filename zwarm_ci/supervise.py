@@ -23,7 +23,7 @@ from typing import IO, Any
 from zwarm_ci import errors, proc, selection, site, staffing
 from zwarm_ci.config import Settings
 from zwarm_ci.errors import BlockedError, InterruptedRunError, LimitError, UsageError, ZwarmError
-from zwarm_ci.executors.base import Conduct, Order, Report, Workbench
+from zwarm_ci.executors.base import Order, Report, Workbench
 from zwarm_ci.git import open_repository
 from zwarm_ci.private import PrivateRepository, Worktree
 from zwarm_ci.scrub import decode, one_line, redact
@@ -229,7 +229,7 @@ class _Seat:
         places = (self.worktree.path, self.store.folder(meta.id))
         task = Task(meta.id, meta.title, "", "", (), message)
         bench = Workbench(repo.path, repo.user.top, meta.base, settings.checks)
-        conduct = staffing.conducts(settings, lambda path: repo.read(meta.base, path)).get(meta.executor, Conduct())
+        conduct = staffing.conduct(settings, meta.executor, lambda path: repo.read(meta.base, path))
         order = Order(
             meta.id, meta.turn, self.rung.model, task, message, self.worktree.path, bench, self.store.folder(meta.id), scratch,
             min(settings.executor.timeout, minutes) if minutes else settings.executor.timeout, settings.executor.silence,
