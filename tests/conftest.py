@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a script's background job (`pytest &`): what it starts would ignore ^C too
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # a script's background job (`pytest &`): what it starts would ignore ^C too
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
