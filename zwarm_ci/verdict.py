@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -56,6 +56,8 @@ class CheckResult:
         modules: test modules (or the like) that were collected without error; a collection error's id is its module.
         log: path of the whole log, relative to the run's folder or absolute; empty = none kept.
         shadowed: packages of the tree in whose place an installed one of the same name was imported.
+        altered: the runner's own functions whose code at the end is not what it was at the start.
+        lines: path of the tree -> line numbers that ran, for the files that were asked for.
     """
 
     name: str
@@ -73,6 +75,8 @@ class CheckResult:
     modules: tuple[str, ...] = ()
     log: str = ""
     shadowed: tuple[str, ...] = ()
+    altered: tuple[str, ...] = ()
+    lines: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def green(self) -> bool:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from zwarm_ci.private import Change
 from zwarm_ci.scrub import decode
 from zwarm_ci.verdict import GuardFinding
-from zwarm_ci.verify.guards.base import Patch
+from zwarm_ci.verify.guards.base import Family, Patch
 
 _LINK, _REPOSITORY = "120000", "160000"
 
@@ -18,6 +18,8 @@ class Modes:
     """Refuses embedded repositories, links out of the tree and `.git` files; asks for review of links and mode changes."""
 
     name = "file-mode"
+    family: Family = "reach"
+    firm = True
 
     def look(self, patch: Patch) -> Iterator[GuardFinding]:
         for change in patch.changes:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from zwarm_ci.protected import is_protected, is_setting
 from zwarm_ci.verdict import GuardFinding
-from zwarm_ci.verify.guards.base import Patch
+from zwarm_ci.verify.guards.base import Family, Patch
 
 _WHAT = {"A": "adds", "M": "changes", "D": "deletes", "T": "changes the type of"}
 
@@ -15,6 +15,8 @@ class ProtectedPaths:
     """A patch that touches the oracle is refused; with `--allow-test-edits` tests go to review, settings never pass."""
 
     name = "protected-path"
+    family: Family = "runner"
+    firm = False
 
     def look(self, patch: Patch) -> Iterator[GuardFinding]:
         for change in patch.changes:

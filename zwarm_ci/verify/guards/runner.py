@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from zwarm_ci.protected import is_protected
 from zwarm_ci.verdict import GuardFinding
-from zwarm_ci.verify.guards.base import Patch
+from zwarm_ci.verify.guards.base import Family, Patch
 
 _AWARE = re.compile(
     r"\b(?:import|from)\s+_?pytest\b|\b_?pytest\s*\.|\bPYTEST_\w+|\bsys\s*\.\s*modules\b.*\b_?(?:py|unit)test\b|\bimport\s+unittest\b"
@@ -23,6 +23,8 @@ class RunnerAware:
     """Refuses added source lines that ask for the test runner or end the process; a person may add them."""
 
     name = "runner-aware"
+    family: Family = "asking"
+    firm = False
 
     def look(self, patch: Patch) -> Iterator[GuardFinding]:
         for path, line, text in patch.added():

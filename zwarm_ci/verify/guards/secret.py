@@ -7,13 +7,15 @@ from fnmatch import fnmatchcase
 
 from zwarm_ci.scrub import concealed, find_secrets, is_secret_path
 from zwarm_ci.verdict import GuardFinding
-from zwarm_ci.verify.guards.base import Patch
+from zwarm_ci.verify.guards.base import Family, Patch
 
 
 class Secrets:
     """Refuses files named like secrets, files listed under `include`, and token-shaped text in added lines."""
 
     name = "secret"
+    family: Family = "reach"
+    firm = True
 
     def look(self, patch: Patch) -> Iterator[GuardFinding]:
         for change in patch.changes:

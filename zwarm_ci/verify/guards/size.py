@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 from zwarm_ci.scrub import decode
 from zwarm_ci.verdict import GuardFinding
-from zwarm_ci.verify.guards.base import Patch
+from zwarm_ci.verify.guards.base import Family, Patch
 
 
 class Size:
     """Refuses more files than `verify.max_files` or more changed lines than `verify.max_lines`."""
 
     name = "size"
+    family: Family = "reach"
+    firm = False
 
     def look(self, patch: Patch) -> Iterator[GuardFinding]:
         files = len(patch.changes)
