@@ -117,7 +117,9 @@ def test_every_key_arrives_where_it_belongs() -> None:
     assert settings.rungs == (("embedded", ""), ("codex", "gpt-5.1-codex-mini"))
     assert (settings.budget.usd, settings.budget.task_usd, settings.budget.day_usd) == (0, 1.5, 2)
     assert settings.verify.allow_test_edits
-    assert settings.verify == config.VerifySettings(("golden/**",), settings.verify.allow_test_edits, 6, 7, 8, 9)
+    assert settings.verify == config.VerifySettings(
+        ("golden/**",), settings.verify.allow_test_edits, 6, 7, strict=True, max_files=8, max_lines=9
+    )
     assert (settings.budget.minutes, settings.budget.check_minutes) == (10, 0)
     (model,) = settings.models
     assert (model.name, model.input, model.cache_write) == ("my.model", Decimal("1.0"), Decimal("1.5"))
@@ -143,7 +145,7 @@ def test_every_known_key_is_accepted_and_listed(key: str) -> None:
     }
     last = key.rsplit(".", 1)[-1]
     lists = {"ladder": ["embedded"], "env": ["A"], "include": ["a"], "protect": ["a"], "aliases": ["a"]}
-    flags = {"exclusive", "allow_test_edits", "network", "web_search", "gateway", "inherit_user_config"}
+    flags = {"exclusive", "allow_test_edits", "strict", "network", "web_search", "gateway", "inherit_user_config"}
     value = texts.get(last) or lists.get(last) or ("true" if last in flags else "5")
     settings = load(b'[checks.tests]\nrun = "x"', sets=[f"{name}={str(value).replace(chr(39), chr(34))}"])
     assert settings.origins[name] == "--set"

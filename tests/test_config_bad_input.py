@@ -45,7 +45,6 @@ BAD = {
     ),
     "isolation of no kind": (b'[checks.t]\nrun = "x"\nisolation = "none"', "checks.t.isolation"),
     "later version: hook": (b"hook.seconds = 1", "hook has no effect in this version"),
-    "later version: strict": (b"verify.strict = true", "verify.strict has no effect in this version"),
     "unknown executor": (b'executor.adapter = "bash"', "unknown executor bash (known: claude, codex, embedded)"),
     "ladder and adapter": (b'executor.ladder = ["embedded"]\nexecutor.adapter = "embedded"', "has no effect beside"),
     "bracket left open": (b"a = [[[", "config.toml line 1 column 8: Invalid value"),

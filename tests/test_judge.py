@@ -22,7 +22,7 @@ from zwarm_ci.private import PrivateRepository
 from zwarm_ci.surround import Surroundings
 from zwarm_ci.task import Check, Task
 from zwarm_ci.trees import Trees
-from zwarm_ci.verdict import Verdict
+from zwarm_ci.verdict import GuardFinding, Verdict
 from zwarm_ci.verify.guards import Rules
 from zwarm_ci.verify.judge import Court, judge
 
@@ -81,20 +81,30 @@ def test_evidence_is_canonical_and_names_both_trees(bench: Bench) -> None:
     assert one == two
     document = json.loads(one)
     assert document["oracle_tree"] == document["delivered_tree"] == bench.tree(CASES[0])
-    assert document["targets"] == {t: {"before": "failed", "after": "passed"} for t in bench.tasks[0].targets}
-    assert document["assurance"]["canary"] == {"tests": True}
+    targets = document["targets"]
+    assert {t: (s["before"], s["after"]) for t, s in targets.items()} == dict.fromkeys(
+        bench.tasks[0].targets, ("failed", "passed")
+    )
+    assert all(s["signature"] for s in targets.values())
+    said = document["assurance"]
+    assert (said["canary"], said["targets_made_to_fail_were_seen"]) == ({"tests": True}, True)
+    assert (said["hunks_necessary"], said["patch_lines_covered"], said["same_signature"]) == ("1 of 1", "1 of 1", True)
+    assert (said["subset_or_full"], said["burn_in"], said["runner_unaltered"]) == ("full", 1, {"tests": True})
     assert bench.court.base not in one, "no commit id"
 
 
 def test_the_oracle_differs_from_what_is_delivered_where_tests_may_change(bench: Bench) -> None:
-    case = next(c for c in CASES if c.name == "fixes and edits a test, allowed")
+    edited = FILES["tests/test_calc.py"].replace("double(4) == 8", "double(4) == 2 * 4")
+    case = Case("edits", writes({"calc.py": FIXED, "tests/test_calc.py": edited}), frozenset(), allow_test_edits=True)
     verdict = bench.says(case)
     document = json.loads(verdict.evidence)
     assert document["oracle_tree"] != document["delivered_tree"] == bench.tree(case)
     assert [f.level for f in verdict.findings] == ["review"]
 
 
-def test_a_library_that_its_own_runner_runs_on_cannot_silence_it(tmp_path: Path) -> None:
+def test_a_library_that_its_own_runner_runs_on_cannot_silence_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A plug-in in the repository that pytest loads: a patch makes it swallow every failure, canary included."""
     plugin = "def wrap(item):\n    return item\n"
     files = {
@@ -115,17 +125,10 @@ def test_a_library_that_its_own_runner_runs_on_cannot_silence_it(tmp_path: Path)
 
     verdict = where.says(Case("silence", silence, frozenset()))
     assert verdict.status in {"tampered", "unverifiable"}, verdict
-    unguarded = replace(where.court, rules=replace(where.court.rules, protect=("nothing",)))
-
-    def hide(tree: Path) -> None:
-        silence(tree)
-        code = (tree / "plug.py").read_bytes().hex()
-        (tree / "plug.py").write_text(f"exec(bytes.fromhex('{code}'))\n")
-
-    hidden = Case("hidden", hide, frozenset())
-    assert judge(unguarded, where.tasks[0], where.tree(hidden)).status == "unverifiable", (
-        "the canary tells where no guard can read"
-    )
+    monkeypatch.setattr("zwarm_ci.verify.guards.look", lambda patch: ())
+    unread = where.says(Case("unread", silence, frozenset()))
+    assert unread.status == "unverifiable", "the runs tell where no guard reads"
+    assert unread.reason.startswith("runner: ")
 
 
 def test_a_known_flaky_test_is_no_regression_and_an_unknown_one_goes_to_review(tmp_path: Path) -> None:
@@ -145,3 +148,73 @@ def test_a_known_flaky_test_is_no_regression_and_an_unknown_one_goes_to_review(t
     verdict = where.says(Case("honest", writes({"calc.py": FIXED}), frozenset()))
     assert verdict.status == "fixed", verdict.reason
     assert [(f.guard, f.level) for f in verdict.findings] == [("flaky", "review")]
+
+
+def test_a_second_opinion_can_ask_for_review_and_nothing_else(bench: Bench) -> None:
+    seen = []
+
+    class Vendor:
+        name = "other"
+
+        def __call__(self, title: str, patch: str) -> list[GuardFinding]:
+            seen.append((title, patch))
+            return [GuardFinding("x", "refuse", "calc.py", 2, "odd")]
+
+    class Silent(Vendor):
+        name = "silent"
+
+        def __call__(self, title: str, patch: str) -> list[GuardFinding]:
+            raise TimeoutError("no answer")
+
+    court = replace(bench.court, opinions=(Vendor(), Silent()))
+    verdict = judge(court, bench.tasks[0], bench.tree(CASES[0]))
+    assert verdict.accepted
+    assert [(f.guard, f.level) for f in verdict.findings] == [("opinion:other", "review"), ("opinion:silent", "review")]
+    assert "no second opinion could be had: no answer" in verdict.findings[1].detail
+    assert seen[0][0] == bench.tasks[0].title
+    assert "+    return a + b" in seen[0][1]
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ("", "unverifiable"),
+        ("\n\ndef test_more():\n    assert add(5, 5) == 10\n", "fixed"),
+        ("\n\ndef test_more():\n    assert double(5) == 10\n", "unverifiable"),
+    ],
+)
+def test_where_proof_is_wanted_a_patch_brings_a_test_that_fails_without_it(
+    bench: Bench, more: str, status: str
+) -> None:
+    court = replace(bench.court, prove=True)
+    patch = {"calc.py": FIXED, "tests/test_calc.py": FILES["tests/test_calc.py"] + more}
+    verdict = judge(court, bench.tasks[0], bench.tree(Case("x", writes(patch), frozenset())))
+    assert verdict.status == status, verdict.reason
+    assert verdict.accepted or "must come with a test that fails without it" in verdict.reason
+
+
+def test_the_whole_waits_for_the_union_where_there_are_several_tasks(tmp_path: Path) -> None:
+    files = {
+        **FILES,
+        "far.py": "from calc import double\n",
+        "tests/test_far.py": "import far\n\n\ndef test_far():\n    assert far.double(1) == 2\n",
+    }
+    where = Bench(Repo.make(tmp_path / "repo", files), tmp_path)
+    court = replace(where.court, defer=True)
+    harm = where.tree(Case("x", writes({"calc.py": FIXED, "far.py": "def double(a):\n    return 0\n"}), frozenset()))
+    near = where.tree(Case("x", writes({"calc.py": FIXED}), frozenset()))
+    verdict = judge(court, where.tasks[0], near)
+    assert json.loads(verdict.evidence)["assurance"]["subset_or_full"] == "subset"
+    assert {i.partition("::")[0] for r in verdict.checks for i in r.passed} == {"tests/test_calc.py"}
+    assert judge(court, where.tasks[0], harm).status == "regressed", "a test of a changed module is near"
+
+
+def test_hypothesis_runs_with_fresh_seeds(tmp_path: Path) -> None:
+    prop = (
+        "from hypothesis import given\nfrom hypothesis import strategies as st\nfrom calc import double\n\n\n"
+        "@given(st.integers())\ndef test_doubles(n):\n    assert double(n) == n + n\n"
+    )
+    where = Bench(Repo.make(tmp_path / "repo", {**FILES, "tests/test_prop.py": prop}), tmp_path)
+    verdict = where.says(Case("x", writes({"calc.py": FIXED}), frozenset()))
+    assert verdict.accepted, verdict.reason
+    assert len(set(json.loads(verdict.evidence)["assurance"]["hypothesis_seeds"])) == 3

@@ -31,16 +31,17 @@ LEVELS = [
     setups
     diagnose surround furnish
     trees
-    calibrate
+    calibrate bystanders
     baseline
     plan repair briefing
     executors verify
-    till settings
+    till settings suspicion
     loop staffing
     integrate conclude selection equipment
     handover preview crew
     orchestrator
     pipeline supervise
+    verification
     hook fanout demo init doctor take
     cli
     entry

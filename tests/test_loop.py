@@ -242,7 +242,7 @@ def test_a_target_that_a_later_patch_breaks_again_is_noticed(bench: Bench) -> No
     both = union(bench)
     both.add(solved(bench, Scripted([edit({"calc.py": FIXED})])))
     breaks = {"text.py": SHOUT + "\n\nimport calc\n\ncalc.add = lambda a, b: a - b\n"}
-    harm = {**breaks, "calc.py": CALC + "\n\nimport text  # noqa\n"}
+    harm = {**breaks, "calc.py": CALC + "\n\nimport text\n"}
     both.add(solved(bench, Scripted([edit(harm)]), task=1))
     results, outcomes = settle(both)
     assert [o.status for o in outcomes] == ["fixed", "conflict"]

@@ -32,6 +32,7 @@ class Baseline:
         hidden: (check, id) -> why it is skipped here though it runs, and passes, in place.
         notes: lines for the report.
         proposals: (check, TOML for its table) that would supply what is lacking.
+        unsteady: (check, id) of what is red each time, with another error than before.
     """
 
     results: tuple[CheckResult, ...]
@@ -40,6 +41,7 @@ class Baseline:
     hidden: dict[tuple[str, str], str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     proposals: tuple[tuple[str, str], ...] = ()
+    unsteady: frozenset[tuple[str, str]] = frozenset()
 
     def result(self, check: str) -> CheckResult:
         """The result of one check."""
@@ -83,9 +85,10 @@ def establish(
         tell(f"{check.name}: running {check.run}")
         result = trees.run(check, twin)
         flaky: dict[tuple[str, str], tuple[int, int]] = {}
+        odd: set[tuple[str, str]] = set()
         if check.is_test and result.failed and not result.trouble:
             tell(f"{check.name}: {len(result.failed)} red, running them again")
-            result, flaky = _chance(trees, check, twin.tree, result, reruns)
+            result, flaky = _chance(trees, check, twin.tree, result, reruns, odd)
         there, blind = _skipped_here_alone(trees, check, result) if same_as_tree else ({}, "")
         red = tuple(i for i in result.failed if (check.name, i) not in flaky)
         result, note = _with_network(trees, check, twin.tree, result, (*red, *there))
@@ -106,6 +109,7 @@ def establish(
             {**sorted_out.hidden, **hidden},
             (*sorted_out.notes, *filter(None, (note, blind, _said(check, hidden)))),
             tuple(dict.fromkeys((*sorted_out.proposals, *offered))),
+            sorted_out.unsteady | (odd - flaky.keys()),
         )
     trees.discard(twin)
     if edited := ", ".join(submodules.edited(user)):
@@ -195,13 +199,13 @@ def only(ids: Sequence[str]) -> tuple[str, ...]:
 
 
 def _chance(
-    trees: Trees, check: Check, tree: str, first: CheckResult, reruns: int
+    trees: Trees, check: Check, tree: str, first: CheckResult, reruns: int, odd: set[tuple[str, str]]
 ) -> tuple[CheckResult, dict[tuple[str, str], tuple[int, int]]]:
-    """The result to go by, and which of its reds are flaky: (passes, runs).
+    """The result to go by, and which of its reds are flaky: (passes, runs). What fails otherwise than before is put into `odd`.
 
     Where chance alone kept the rest of a suite from running, a whole run tells what is red in it.
     """
-    flaky = _rerun(trees, check, tree, first.failed, reruns)
+    flaky = _rerun(trees, check, tree, first, first.failed, reruns, odd)
     hiding = {f.id for f in first.failures if f.message == "timed out" or f.id.endswith("::startup")}
     if not any((check.name, i) in flaky for i in hiding):
         return first, flaky
@@ -210,7 +214,7 @@ def _chance(
         return first, {key: n for key, n in flaky.items() if key[1] not in hiding}
     new = tuple(i for i in whole.failed if i not in first.failed)
     if new and not whole.trouble:
-        flaky |= _rerun(trees, check, tree, new, reruns)
+        flaky |= _rerun(trees, check, tree, whole, new, reruns, odd)
     kept = tuple(f for f in first.failures if f.id not in whole.failed)
     ids = {f.id for f in kept}
     return replace(
@@ -231,7 +235,13 @@ def _alone(trees: Trees, check: Check, twin: Prepared, red: Sequence[str]) -> tu
 
 
 def _rerun(
-    trees: Trees, check: Check, tree: str, red: Sequence[str], reruns: int
+    trees: Trees,
+    check: Check,
+    tree: str,
+    first: CheckResult,
+    red: Sequence[str],
+    reruns: int,
+    odd: set[tuple[str, str]],
 ) -> dict[tuple[str, str], tuple[int, int]]:
     """Which of `red` also pass in clean worktrees of the same commit: (passes, runs).
 
@@ -243,6 +253,9 @@ def _rerun(
         again = trees.anew(check, tree, only=only(red))
         for test_id in red:
             passes[test_id] += again.state(test_id) == "passed"
+            was, now = first.failure(test_id), again.failure(test_id)
+            if was and now and was.shape != now.shape:
+                odd.add((check.name, test_id))
     runs = reruns
     if any(n == reruns for n in passes.values()) and reruns:
         whole = trees.anew(check, tree)

@@ -17,12 +17,35 @@ from typing import Literal, Self
 from zwarm_ci.errors import BlockedError
 from zwarm_ci.proc import Exit, end_tagged, fresh_tag, run
 from zwarm_ci.scrub import decode, one_line
+from zwarm_ci.streams import MIB
 
 MAIN = Path(__file__).with_name("confine_main.py")
 FAILED, SAYS = 125, "zwarm-ci confine: "
 _OURS = frozenset({"network namespace", "user namespace"})
 _ROOT = Path("/")
 _SECONDS = 30.0  # for what takes milliseconds
+_PROC, _CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
+_PROCESSES = 4096  # a large browser suite has some hundreds
+_FILE_SIZE = 16  # GiB; sparse files of databases are counted whole
+#: Says which of its limits hold: of memory 256 MiB, of files 4 KiB, of processes none.
+_TRY = """
+import os, signal, tempfile
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+try:
+    bytearray(512 << 20)
+except MemoryError:
+    print("memory")
+try:
+    with tempfile.TemporaryFile() as file:
+        os.ftruncate(file.fileno(), 8192)
+except OSError:
+    print("file size")
+try:
+    if not os.fork():
+        os._exit(0)
+except OSError:
+    print("processes")
+"""
 #: A file below /proc/sys that refuses namespaces to users, what it then says, and the remedy.
 _SWITCHES = (
     ("kernel/apparmor_restrict_unprivileged_userns", "1", "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"),
@@ -180,6 +203,119 @@ def trouble(done: Exit) -> str:
     """What kept a confined command from beginning, in one line; "" where it began."""
     last = decode(done.stderr or done.stdout).rstrip().rpartition("\n")[2]
     return one_line(last.removeprefix(SAYS), 400) if done.code == FAILED and last.startswith(SAYS) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What a check's processes may not exceed, and by what means (`none: why` = they may); `options` have it applied."""
+
+    what: Literal["memory", "processes", "file size"]
+    means: str
+    options: tuple[str, ...] = ()
+
+
+@functools.cache
+def limits() -> tuple[Limit, ...]:
+    """The limits that work here, each tried for real. Found out once a process (≈ 0.1 s).
+
+    They are there for what runs wild, not for what is greedy: no honest check comes near.
+    """
+    if sys.platform != "linux":
+        return tuple(Limit(what, f"none: {sys.platform}") for what in ("memory", "processes", "file size"))
+    small = ("--data", str(256 * MIB), "--file-size", "4096", "--processes", "0")
+    held = decode(
+        run([*_main(*small, "--"), sys.executable, "-I", "-S", "-c", _TRY], cwd=_ROOT, timeout=_SECONDS).stdout
+    )
+    data, size = str(_memory() * 3 // 4), str(_FILE_SIZE * 1024 * MIB)
+    return (
+        Limit("memory", "RLIMIT_DATA, three quarters of what there is for a process", ("--data", data))
+        if "memory" in held
+        else Limit("memory", "none: RLIMIT_DATA is not heeded here"),
+        _processes(heeded="processes" in held),
+        Limit("file size", f"RLIMIT_FSIZE, {_FILE_SIZE} GiB", ("--file-size", size))
+        if "file size" in held
+        else Limit("file size", "none: RLIMIT_FSIZE is not heeded here"),
+    )
+
+
+def _memory() -> int:
+    """Bytes of memory that processes of ours may have in all: the machine's, or a container's share."""
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):
+            found.append(int((_CGROUPS / name).read_text(encoding="ascii")))
+    return min(found)
+
+
+def _processes(*, heeded: bool) -> Limit:
+    """RLIMIT_NPROC, which counts a user's and does not hold root; for root a control group, where one can be made."""
+    if heeded:
+        return Limit("processes", f"RLIMIT_NPROC, {_PROCESSES} more", ("--processes", str(_threads() + _PROCESSES)))
+    group, why = _group()
+    if not group:
+        return Limit("processes", f"none: RLIMIT_NPROC does not hold root, and {why}")
+    return Limit("processes", f"pids control group, {_PROCESSES} in all", ("--group", str(group)))
+
+
+def _threads() -> int:
+    """How many threads our user has now: what RLIMIT_NPROC counts."""
+    count = 0
+    for status in _PROC.glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            if status.stat().st_uid == os.getuid():
+                count += sum(1 for _ in (status / "task").iterdir())
+    return count
+
+
+def _group() -> tuple[Path | None, str]:
+    """A control group of ours for the number of processes, gone when this process ends; or why there is none."""
+    import atexit
+
+    own = _own_group()
+    if own is None:
+        return None, "there is no pids controller"
+    for left in own.glob("zwarm-ci-[0-9]*"):  # by one that was killed
+        if not (_PROC / left.name.rpartition("-")[2]).exists():
+            with contextlib.suppress(OSError):
+                left.rmdir()
+    group = own / f"zwarm-ci-{os.getpid()}"
+    try:
+        group.mkdir(exist_ok=True)
+        (group / "pids.max").write_text(str(_PROCESSES), encoding="ascii")
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            group.rmdir()
+        return None, f"{group} cannot be made ({error.strerror})"
+    atexit.register(_remove, group, os.getpid())
+    tried = run([*_main("--group", str(group), "--"), "cat", "/proc/self/cgroup"], cwd=_ROOT, timeout=_SECONDS)
+    return (group, "") if group.name in decode(tried.stdout) else (None, trouble(tried) or f"{group} takes no process")
+
+
+def _own_group() -> Path | None:
+    for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if "pids" in controllers.split(","):
+            return _CGROUPS / "pids" / path.lstrip("/")
+        if not controllers and (_CGROUPS / path.lstrip("/") / "pids.max").exists():
+            return _CGROUPS / path.lstrip("/")
+    return None
+
+
+def _remove(group: Path, pid: int) -> None:
+    if os.getpid() == pid:
+        with contextlib.suppress(OSError):  # a process in it is still being ended
+            group.rmdir()
+
+
+def limited(prefix: tuple[str, ...]) -> tuple[str, ...]:
+    """`prefix` (of `offline`, a room or nothing) with the limits that work here: no process more where it is ours already."""
+    options = tuple(option for limit in limits() for option in limit.options)
+    if not options:
+        return prefix
+    if str(MAIN) in prefix:
+        at = prefix.index(str(MAIN)) + 1
+        return (*prefix[:at], *options, *prefix[at:])
+    return (*prefix, *_main(*options, "--"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,9 @@ class Plan:
     """What was asked for."""
 
     def __init__(self, words: Sequence[str]) -> None:
-        """Read `[--no-network] [--join PID START] [--overlay TOP UPPER WORK]… (--hold | --probe | -- COMMAND…)`.
+        """Read `[--no-network] [--join PID START] [--overlay TOP UPPER WORK]… [LIMITS] (--hold | --probe | -- COMMAND…)`.
+
+        LIMITS: `[--data BYTES] [--file-size BYTES] [--processes N] [--group FOLDER]`.
 
         Raises:
             ValueError: it is anything else.
@@ -44,6 +46,8 @@ class Plan:
         self.network, self.hold, self.probe = True, False, False
         self.join: tuple[str, str] | None = None
         self.overlays: list[tuple[str, str, str]] = []
+        self.limits: list[tuple[str, int]] = []
+        self.group = ""
         todo = list(words)
         while todo and todo[0] != "--":
             match todo:
@@ -53,6 +57,10 @@ class Plan:
                     self.join = (pid, start)
                 case ["--overlay", top, upper, work, *todo]:
                     self.overlays.append((top, upper, work))
+                case ["--data" | "--file-size" | "--processes" as what, figure, *todo]:
+                    self.limits.append((what, int(figure)))
+                case ["--group", group, *todo]:
+                    self.group = group
                 case ["--hold", *todo]:
                     self.hold = True
                 case ["--probe", *todo]:
@@ -68,11 +76,14 @@ def main(words: Sequence[str]) -> int:
     """Do what the words say; comes back only from --hold, --probe and failure."""
     try:
         plan = Plan(words)
+        if plan.group:
+            _into(plan.group)
         enter(plan)
         if plan.hold:
             return hold()
         if plan.probe:
             return probe()
+        limit(plan.limits)
         become(plan.command)
     except (OSError, ValueError) as error:
         said = (isinstance(error, OSError) and error.strerror) or str(error)
@@ -104,6 +115,25 @@ def enter(plan: Plan) -> None:
         os.chdir(folder)  # the same name, but now what lies over it
     for capability in _capabilities("CapBnd") - bound:  # a new user namespace begins with all there are
         _call("prctl", _DROP_BOUND, capability, 0, 0, 0)
+
+
+def _into(group: str) -> None:
+    """Be counted in a control group, with all that we start."""
+    with open(f"{group}/cgroup.procs", "w", encoding="ascii") as file:
+        file.write("0")
+
+
+def limit(limits: Sequence[tuple[str, int]]) -> None:
+    """Set limits for us and all that we start; one that is lower already stays."""
+    if not limits:
+        return
+    import resource
+
+    kinds = {"--data": resource.RLIMIT_DATA, "--file-size": resource.RLIMIT_FSIZE, "--processes": resource.RLIMIT_NPROC}
+    for what, figure in limits:
+        hard = resource.getrlimit(kinds[what])[1]
+        most = figure if hard == resource.RLIM_INFINITY else min(figure, hard)
+        resource.setrlimit(kinds[what], (most, most))
 
 
 def _call(name: str, *args: int | bytes | None) -> None:

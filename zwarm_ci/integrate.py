@@ -6,15 +6,17 @@ The order is the plan's, whatever the order in which sessions end, so that the s
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from zwarm_ci.baseline import only
 from zwarm_ci.loop import Solved
 from zwarm_ci.task import Task
 from zwarm_ci.trees import Trees
-from zwarm_ci.verdict import CheckResult, TaskOutcome
+from zwarm_ci.verdict import CheckResult, Status, TaskOutcome
 from zwarm_ci.verify.judge import Court, judge_union
+
+Red = tuple[str, str]  # (check, id) that is worse on the union
 
 
 @dataclass(slots=True)
@@ -89,15 +91,15 @@ def settle(union: Union) -> tuple[tuple[CheckResult, ...], tuple[TaskOutcome, ..
         The checks on the final tree, and all outcomes in plan order. `union.steps` and `union.tree` are those of the end.
     """
     while True:
-        results, why = _judged(union, len(union.steps))
+        tasks = [union.done[index].outcome.task for index, _ in union.steps]
+        results, why, red = judge_union(union.court, union.tree, tasks)
         if not why or not union.steps:
             break
-        guilty = _odd_one_out(union)
+        guilty = _odd_one_out(union, red)
         index = union.steps[guilty][0]
         aside = union.done[index]
-        union.done[index] = Solved(
-            aside.outcome.with_status("conflict", f"verified alone, not together: {why}"), aside.tree, aside.evidence
-        )
+        status, said = _whose(union, aside, red, why)
+        union.done[index] = Solved(aside.outcome.with_status(status, said), aside.tree, aside.evidence)
         _rebuild(union)
     outcomes = []
     for solved in union.done:
@@ -108,22 +110,59 @@ def settle(union: Union) -> tuple[tuple[CheckResult, ...], tuple[TaskOutcome, ..
     return results, tuple(outcomes)
 
 
-def _judged(union: Union, steps: int) -> tuple[tuple[CheckResult, ...], str]:
-    """The word on the union of the first `steps` patches."""
-    tree = union.steps[steps - 1][1] if steps else union.tree
-    return judge_union(union.court, tree, [union.done[index].outcome.task for index, _ in union.steps[:steps]])
-
-
-def _odd_one_out(union: Union) -> int:
-    """The index of the step whose tree is the first that may not be delivered, by bisection."""
+def _odd_one_out(union: Union, red: Sequence[Red]) -> int:
+    """The index of the step with which the union goes wrong first, by bisection; just the red ids run, where they are known."""
     low, high = 0, len(union.steps) - 1
     while low < high:
         middle = (low + high) // 2
-        if _judged(union, middle + 1)[1]:
+        if _wrong(union, union.steps[middle][1], middle + 1, red):
             high = middle
         else:
             low = middle + 1
     return low
+
+
+def _wrong(union: Union, tree: str, steps: int, red: Sequence[Red]) -> bool:
+    """Whether the union of the first `steps` patches may not be delivered either."""
+    if not red:
+        tasks = [union.done[index].outcome.task for index, _ in union.steps[:steps]]
+        return bool(judge_union(union.court, tree, tasks)[1])
+    own = {
+        (union.done[index].outcome.task.check, t)
+        for index, _ in union.steps[:steps]
+        for t in union.done[index].outcome.task.targets
+    }
+    return any(_is_red(union, tree, check, ids, own) for check, ids in _by_check(red).items())
+
+
+def _is_red(union: Union, tree: str, name: str, ids: Sequence[str], own: Collection[Red]) -> bool:
+    """Whether any of `ids`, red on the whole union, is wrong on `tree`: worse than on the base, or a target of a patch in it."""
+    check, before = union.court.check(name), union.court.baseline.result(name)
+    ids = [i for i in ids if before.state(i) != "failed" or (name, i) in own]
+    if not ids:
+        return False
+    result = union.trees.anew(check, tree, only=only(ids) if check.is_test else ())
+    if check.is_test:
+        return bool(result.trouble) or any(result.state(i) != "passed" for i in ids)
+    return any(result.state(i) == "failed" for i in ids)
+
+
+def _whose(union: Union, aside: Solved, red: Sequence[Red], why: str) -> tuple[Status, str]:
+    """What the patch that is set aside became: it is wrong by itself, or only beside the others."""
+    own = {(aside.outcome.task.check, t) for t in aside.outcome.task.targets}
+    alone = bool(red) and any(_is_red(union, aside.tree, c, ids, own) for c, ids in _by_check(red).items())
+    return (
+        ("regressed", why.removeprefix("regressed: "))
+        if alone
+        else ("conflict", f"verified alone, not together: {why}")
+    )
+
+
+def _by_check(red: Sequence[Red]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for check, test_id in red:
+        found.setdefault(check, []).append(test_id)
+    return found
 
 
 def _rebuild(union: Union) -> None:

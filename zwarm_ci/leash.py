@@ -28,6 +28,7 @@ class Leash:
     def __init__(self, marks: Mapping[str, str]) -> None:
         self.marks = marks
         self._said = b""
+        self._silent = False
         self._told: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -70,6 +71,7 @@ class Leash:
         """Read what `status` has; True when it is known how the command ended, or that nobody will say it."""
         data = os.read(self.status, 4096)
         self._said += data
+        self._silent = not data
         return not data or b"\n" in self._said
 
     def code(self, argv: Sequence[str], cwd: Path) -> int | None:
@@ -87,6 +89,15 @@ class Leash:
         if word == b"errno":
             raise cannot_start(argv[0], cwd, OSError(int(number), os.strerror(int(number))))
         return int(number)
+
+    def left(self) -> tuple[str, ...]:
+        """Names of the processes that the command left running when it ended by itself; known once the guard has ended."""
+        os.set_blocking(self.status, False)
+        with contextlib.suppress(BlockingIOError):
+            while not self._silent:
+                self.hear()
+        lines = self._said.decode("utf-8", "replace").splitlines()
+        return tuple(line.removeprefix("left ") for line in lines if line.startswith("left "))
 
     def let_go(self) -> None:
         """Close our end: the guard begins to end what it watches."""

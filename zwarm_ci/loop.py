@@ -6,13 +6,14 @@ The only room where an executor's work meets the judge. What the executor says o
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from zwarm_ci import pricing
+from zwarm_ci import pricing, suspicion
 from zwarm_ci.briefing import Lesson, first_message, next_message
+from zwarm_ci.bystanders import Bystanders, Turn
 from zwarm_ci.errors import InterruptedRunError, LimitError, ZwarmError
 from zwarm_ci.executors.base import Conduct, Order, Report, State, Workbench
 from zwarm_ci.journal import Journal
@@ -56,6 +57,11 @@ class Shop:
     silence: float
     till: Till
     conducts: Mapping[str, Conduct] = field(default_factory=dict)
+    bystanders: Bystanders = field(init=False)
+
+    def __post_init__(self) -> None:
+        court = self.court
+        object.__setattr__(self, "bystanders", Bystanders(court.trees, court.checks, court.base))
 
     def cohort(self, check: str) -> tuple[str, ...]:
         """The red ids of a check that can be asked for together; one that hangs would hold up the others."""
@@ -235,6 +241,7 @@ def attempt(shop: Shop, rung: Rung, case: _Case, seat: _Seat, turn: int, message
     case.tell(f"{rung.name}: turn {turn}")
     seat.meta = shop.store.move(seat.meta, "running", turn=turn)
     try:
+        before = shop.bystanders.begin()
         report = _booked(shop, rung, case, seat, _turn(shop, rung, case, seat, turn, message))
     except ZwarmError as error:  # a stop of the run, or trouble of ours; what the provider counted until then is kept
         state: State = "interrupted" if isinstance(error, InterruptedRunError) else "failed"
@@ -245,11 +252,12 @@ def attempt(shop: Shop, rung: Rung, case: _Case, seat: _Seat, turn: int, message
     try:
         changed = shop.court.trees.repo.mend()  # before git is asked anything in what the session could reach
         tree = seat.worktree.tree()
-        verdict = (
-            _tampered(changed)
-            if changed
-            else _verdict(shop, case, report, tree, claims=not rung.executor.deterministic)
-        )
+        said = suspicion.said(rung.executor.name, shop.store.turn_file(seat.meta, turn))
+        seen = shop.bystanders.compare(before, Turn(seat.worktree.path, tree, said, report.left))
+        verdict = suspicion.tampered(changed, seen)
+        if verdict is None:
+            judged = _verdict(shop, case, report, tree, claims=not rung.executor.deterministic)
+            verdict = suspicion.believed(judged, seen, shop.bystanders)
     except ZwarmError as error:  # the turn has been paid for; it stays in the record
         status = "interrupted" if isinstance(error, InterruptedRunError) else "executor_failed"
         case.attempts.append(_attempt(rung, session, turn, report, Verdict(status, error.line)))
@@ -261,12 +269,6 @@ def attempt(shop: Shop, rung: Rung, case: _Case, seat: _Seat, turn: int, message
         case.lessons.append(_lesson(shop, rung, report, verdict, tree))
     shop.journal.write("verdict", task=task.id, session=session, turn=turn, status=verdict.status, tree=tree)
     case.attempts.append(_attempt(rung, session, turn, report, verdict))
-
-
-def _tampered(changed: Sequence[str]) -> Verdict:
-    return Verdict(
-        "tampered", f"the session changed the run's own repository: {', '.join(changed[:3])}; it was put back"
-    )
 
 
 def _booked(shop: Shop, rung: Rung, case: _Case, seat: _Seat, report: Report) -> Report:

@@ -6,6 +6,7 @@ checks before → tasks → [worktree → session → verification → verdict]*
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -35,12 +36,24 @@ class Finished:
     user: Repository
 
 
+Story = Callable[[Request, Watch, places.Site, config.Settings, Facts], None]
+
+
 def run(request: Request, watch: Watch) -> Finished:
     """Do what was asked.
 
     Raises:
         UsageError, BlockedError: before there was a run to make a record of.
         InterruptedRunError: likewise.
+    """
+    return recorded(request, watch, _story)
+
+
+def recorded(request: Request, watch: Watch, story: Story) -> Finished:
+    """Tell a story in a workshop of its own and keep its record, however it ends.
+
+    Raises:
+        UsageError, BlockedError, InterruptedRunError: as `run`.
     """
     user = open_repository(request.directory)
     request = selection.with_last_green(request, user)
@@ -52,7 +65,7 @@ def run(request: Request, watch: Watch) -> Finished:
         limits = {f.name: getattr(settings.budget, f.name) for f in fields(settings.budget)}
         facts = Facts(site.run, request.command, user.head, base, ledger, request.strict_flaky, limits)
         try:
-            _story(request, watch, site, settings, facts)
+            story(request, watch, site, settings, facts)
             outcome = conclude(facts)
         except InterruptedRunError as error:
             outcome = conclude(facts, interrupted=error.code)
@@ -98,6 +111,7 @@ def _story(request: Request, watch: Watch, site: places.Site, settings: config.S
 
         court = selection.court(trees, settings, facts.base, checks, baseline)
         tasks = selection.tasks(request, site, court)
+        court = replace(court, defer=len(tasks) > 1)
         if len(tasks) > 1 and request.at_once > 1:
             checks, notes = before.serialised(trees, checks, baseline, facts.base, watch.stage)
             court, facts.notes = replace(court, checks=checks), (*facts.notes, *notes)
@@ -125,4 +139,4 @@ def _story(request: Request, watch: Watch, site: places.Site, settings: config.S
                 facts.notes += handover.apply_to_worktree(site.user, site.private, facts.base, head)
 
 
-__all__ = ["Finished", "Request", "Watch", "run"]
+__all__ = ["Finished", "Request", "Watch", "recorded", "run"]

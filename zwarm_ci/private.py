@@ -215,6 +215,10 @@ class PrivateRepository:
         index.unlink(missing_ok=True)
         return made
 
+    def write(self, content: bytes) -> str:
+        """The id of a blob with this content."""
+        return self.git.text("hash-object", "-w", "--stdin", "--no-filters", stdin=content)
+
     def apply(self, tree: str, patch: bytes) -> str | None:
         """`tree` with `patch` merged in three ways; None where they conflict."""
         index = self.path / f"apply-{os.urandom(6).hex()}"

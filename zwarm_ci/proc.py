@@ -164,6 +164,8 @@ def _drive(job: Job) -> Ended:
             pump = _pump(job, child, exited, heeds=heeds, on_exit=last_of_group, on_cause=lambda: 0.0)
             ended.cause = pump.run()
             ended.code = child.returncode
+            if not ended.cause and Path(job.argv[0]).name != "git":
+                ended.left = tuple(dict.fromkeys(filter(None, (reap.name_of(pid) for pid, _ in tagged(tag)))))
         finally:
             # Whatever ended the wait, nothing that carries our tag outlives it. Git leaves nothing behind, so the scan is skipped for it.
             if child.poll() is None or Path(job.argv[0]).name != "git":
@@ -201,7 +203,7 @@ def _guarded(job: Job, leash: Leash) -> Ended:
                 if child.poll() is None:
                     end_tree(child, tag)
                 end_all(lambda: tagged(tag, leash.marks))
-        ended.code = leash.code(job.argv, job.cwd)
+        ended.code, ended.left = leash.code(job.argv, job.cwd), leash.left()
     ended.seconds = time.monotonic() - started
     if heeds:
         STOP.check()

@@ -67,7 +67,7 @@ class Halt:
 class Exit:
     """How a process ended. `code` is negative for a signal, None where we had to end it; `dropped` counts bytes not kept.
 
-    `halted` is the reason where another thread ended it.
+    `halted` is the reason where another thread ended it; `left` names what a supervised one left running when it ended by itself.
     """
 
     argv: tuple[str, ...]
@@ -80,6 +80,7 @@ class Exit:
     silent: bool = False
     dropped: int = 0
     halted: str = ""
+    left: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -111,12 +112,13 @@ class Ended:
     code: int | None = None
     seconds: float = 0.0
     cause: Cause = ""
+    left: tuple[str, ...] = ()
 
     def exit(self, stdout: bytes, stderr: bytes, dropped: int, halted: str = "") -> Exit:
         """With what was kept of the streams; `halted`: why, if it was that."""
         return Exit(
             tuple(self.job.argv), self.job.cwd, None if self.cause else self.code, stdout, stderr, self.seconds,
-            self.cause == "timeout", self.cause == "silence", dropped, halted if self.cause == "halt" else "",
+            self.cause == "timeout", self.cause == "silence", dropped, halted if self.cause == "halt" else "", self.left,
         )  # fmt: skip
 
 

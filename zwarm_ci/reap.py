@@ -24,6 +24,7 @@ _KILL = GRACE[-1:]
 #: pid, and start time (field 22 of /proc/PID/stat): one process, whatever its number is reused for later.
 Process = tuple[int, str]
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
+_SETTLE = 1.0  # seconds that what a command started has to end by itself when the command has
 _EXEC = 0.5  # seconds that a look waits for programs that are being started; usually it is less than a thousandth
 _KERNEL_THREAD = 0x00200000  # PF_KTHREAD (linux/sched.h), in field 9 of /proc/PID/stat
 _ENDING = bytes((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
@@ -255,11 +256,8 @@ def _exec_only(status: int) -> Iterator[None]:
 
 def _become(argv: Sequence[str], environ: Mapping[bytes, bytes]) -> NoReturn:
     """Be `argv`, with signals as they were and nothing in the environment but `environ`."""
-    for signum in (
-        signal.SIGPIPE,
-        signal.SIGXFSZ,
-        *_ENDING,
-    ):  # Python ignores two, and what is ignored stays so over exec
+    # Python ignores two, and what is ignored stays so over exec.
+    for signum in (signal.SIGPIPE, signal.SIGXFSZ, *_ENDING):
         signal.signal(signum, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
     os.execvpe(argv[0], list(argv), environ)  # noqa: S606 - no shell is meant
@@ -293,7 +291,7 @@ def guard(control: int, status: int) -> int:
     The line has `argv`, `env` (all that the command gets; this process has none of it) and `marks` (see `tagged`); later lines
     have further `marks`. The three standard streams are the command's. All that it started ends when it has ended, when
     `control` closes (we are to end it, or who started us is dead) or an ending signal comes: the command's group gets INT and
-    may save its state, then whatever is left gets INT, TERM, KILL. `status` gets `exit N` or `errno N` as `keep` says it.
+    may save its state, then whatever is left gets INT, TERM, KILL. `status` gets what `keep` says, then `left NAME`s (`_say_left`).
     """
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     for descriptor in (control, status):
@@ -327,7 +325,26 @@ def guard(control: int, status: int) -> int:
         alive.ended()
         return list({*descendants(this), *tagged(orders.env.get(TAG, ""), orders.marks)})
 
+    if grace is GRACE:  # otherwise we end it all, and what is there is no wonder
+        _say_left(status, look)
     return 1 if end_all(look, grace) else 0
+
+
+def _say_left(status: int, look: Callable[[], list[Process]]) -> None:
+    """Name on `status` what still runs although it has had the time to end, a line `left NAME` each."""
+    until = time.monotonic() + _SETTLE
+    while (found := look()) and (seconds := until - time.monotonic()) > 0 and _one_ended(found, seconds):
+        pass
+    for name in filter(None, (name_of(pid) for pid, _ in found)):
+        _say(status, f"left {name}")
+
+
+def name_of(pid: int) -> str:
+    """A live process's name; "" where it is gone."""
+    try:
+        return " ".join(Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").split())
+    except OSError:
+        return ""
 
 
 class _Orders:

@@ -5,6 +5,7 @@ Nothing here decides whether something is true; it only takes things away.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -21,9 +22,18 @@ _ALLOWED_PREFIXES = ("LC_",)
 #: Formats that are secrets by their look, whoever issued them (prefixes as the vendors document them).
 _SECRET_SHAPES = re.compile(
     r"""
-    gh[pousr]_[A-Za-z0-9]{20,} | github_pat_[A-Za-z0-9_]{20,} | glpat-[A-Za-z0-9_-]{20,}
-    | sk-(?:ant-|proj-)?[A-Za-z0-9_-]{20,} | AKIA[0-9A-Z]{16} | xox[abprs]-[A-Za-z0-9-]{10,}
-    | AIza[0-9A-Za-z_-]{35} | npm_[A-Za-z0-9]{30,} | pypi-[A-Za-z0-9_-]{40,}
+    gh[pousr]_[A-Za-z0-9]{20,} | github_pat_[A-Za-z0-9_]{20,} | gl(?:pat|rt|dt|cbt|ptt|soat)-[A-Za-z0-9_-]{20,}
+    | \bsk-(?:ant-|proj-)?[A-Za-z0-9_-]{20,} | \b(?:AKIA|ASIA)[0-9A-Z]{16}\b | xox[abeprs]-[A-Za-z0-9-]{10,} | xapp-\d-[A-Za-z0-9-]{20,}
+    | AIza[0-9A-Za-z_-]{35} | GOCSPX-[0-9A-Za-z_-]{20,} | \bya29\.[0-9A-Za-z_-]{30,} | npm_[A-Za-z0-9]{30,} | pypi-[A-Za-z0-9_-]{40,}
+    | \b[sr]k_live_[0-9A-Za-z]{16,} | \bwhsec_[0-9A-Za-z+/]{24,} | \bSG\.[\w-]{16,}\.[\w-]{30,} | \bhf_[A-Za-z]{30,} | \bgsk_[A-Za-z0-9]{40,}
+    | dckr_pat_[\w-]{20,} | \bdo[opr]_v1_[0-9a-f]{40,} | \bshp(?:at|ca|pa|ss)_[0-9a-fA-F]{32} | \bsq0(?:atp|csp)-[\w-]{20,}
+    | \bhvs\.[\w-]{24,} | \b[\w-]{14}\.atlasv1\.[\w-]{60,} | \brubygems_[0-9a-f]{48} | \bglsa_[\w]{32,} | \bNRAK-[A-Z0-9]{27} | \bdapi[0-9a-f]{32}\b
+    | \bsntry[su]_[\w+/=-]{40,} | \bATATT3[\w=-]{100,} | \bATBB[A-Za-z0-9]{24,} | \blin_api_[A-Za-z0-9]{40} | \bfigd_[\w-]{40} | \bsbp_[0-9a-f]{40}
+    | \bpscale_(?:tkn|pw)_[\w-]{32,}
+    | \bdp\.(?:pt|st|sa)\.[\w.-]{40,} | \bAGE-SECRET-KEY-1[0-9A-Z]{58} | \br8_[A-Za-z0-9]{37}
+    | \bxai-[A-Za-z0-9]{60,}
+    | hooks\.slack\.com/services/T\w{8,}/B\w{8,}/\w{20,} | discord(?:app)?\.com/api/webhooks/\d{15,}/[\w-]{60,} | \b\d{8,10}:AA[\w-]{33}\b
+    | \bAccountKey=[A-Za-z0-9+/]{80,}==
     | -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----[\s\S]*?(?:-----END\ [A-Z ]*PRIVATE\ KEY-----|\Z)
     """,
     re.VERBOSE,
@@ -31,6 +41,21 @@ _SECRET_SHAPES = re.compile(
 #: Name and password in a URL. Masked only: test settings are full of `postgres:postgres@`, which no patch is refused for.
 _URL_LOGIN = re.compile(r"(?<=://)[^\s/:@]{0,100}:[^\s/@]{3,200}(?=@)")
 _SECRET_NAME = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL|PRIVATE_?KEY)", re.IGNORECASE)
+_EXAMPLE = re.compile(
+    r"EXAMPLE|(?i:example|fake|dummy|placeholder|redacted|changeme|your[_-]|xxxx|notreal|not-real|sample)|\.\.\."
+)
+_ASSIGNED = re.compile(
+    r"(?P<name>\b[\w.\-]{0,60}(?:secret|token|passw(?:or)?d|passwd|api[_-]?key|private[_-]?key|credential|auth[_-]?key"
+    r"|access[_-]?key)[\w.\-]{0,40})"
+    r"[\"'\]]{0,3}\s{0,8}(?::=|=>|[:=])\s{0,8}[\"'`](?P<value>[A-Za-z0-9+/=_\-.]{20,200})[\"'`]",
+    re.IGNORECASE,
+)
+_NO_SECRET = re.compile(
+    r"hash|digest|sha\d|md5|checksum|integrity|fingerprint|public|tokeniz|_id$|url|uri|path|file|name|regex"
+    r"|pattern|type",
+    re.IGNORECASE,
+)
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SECRET_FILE = re.compile(
     r"(^|/)(\.env(\..+)?|\.envrc|\.netrc|\.npmrc|\.pypirc|id_(rsa|dsa|ecdsa|ed25519)|credentials(\.json)?|secrets?\.(json|ya?ml|toml)"
     r"|[^/]+\.(pem|key|p12|pfx|keystore))$",
@@ -105,7 +130,26 @@ def without_login(url: str) -> str:
 
 def find_secrets(text: str) -> list[str]:
     """Token-shaped strings in `text`, each shortened so that the finding does not repeat the secret."""
-    return [f"{m.group(0)[:6]}…" for m in _SECRET_SHAPES.finditer(text)]
+    found = [m.group(0) for m in _SECRET_SHAPES.finditer(text)]
+    return [f"{token[:6]}…" for token in found if not _EXAMPLE.search(token) and len(set(token[8:])) > 2]
+
+
+def guessed_secrets(text: str) -> list[str]:
+    """Names to which `text` assigns what looks random: perhaps a credential of no known form. Hashes, ids and examples are none."""
+    found = _ASSIGNED.finditer(text[:4000])
+    return [
+        m["name"][:40]
+        for m in found
+        if not _NO_SECRET.search(m["name"]) and not _EXAMPLE.search(m["value"]) and _random(m["value"])
+    ]
+
+
+def _random(value: str) -> bool:
+    """Whether a value has the entropy of a key (bits a character, measured on keys of vendors: 3.6 and more) and their mix of characters."""
+    counts = [value.count(c) / len(value) for c in set(value)]
+    bits = -sum(share * math.log2(share) for share in counts)
+    mixed = any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
+    return mixed and bits >= (3.2 if re.fullmatch(r"[0-9a-fA-F]+", value) else 3.7) and not _UUID.fullmatch(value)
 
 
 def names_a_secret(name: str) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import posixpath
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +31,7 @@ from zwarm_ci.staffing import Means
 from zwarm_ci.task import Check, Task
 from zwarm_ci.till import Rung, Till
 from zwarm_ci.trees import Trees
+from zwarm_ci.verdict import CheckResult
 from zwarm_ci.verify.guards import Rules
 from zwarm_ci.verify.judge import Court
 
@@ -212,14 +215,41 @@ def with_last_green(request: Request, user: Repository) -> Request:
 
 
 def court(trees: Trees, settings: Settings, base: str, checks: tuple[Check, ...], baseline: Baseline) -> Court:
-    """The court of a run: guards and runs by the settings of the base."""
+    """The court of a run: guards and runs by the settings of the base. What executors make is always looked at strictly."""
     verify = settings.verify
-    listed = listed_in(decode(trees.repo.read(base, ".worktreeinclude") or b""))
+    found = replace(rules(settings, checks, trees.repo, base, baseline.results), strict=True)
+    return Court(trees, base, checks, baseline, found, verify.reruns, verify.burn_in)
+
+
+def rules(
+    settings: Settings, checks: Sequence[Check], repo: PrivateRepository, base: str, results: Sequence[CheckResult]
+) -> Rules:
+    """What guards obey; files in which tests that ran are defined are tests, whatever their names."""
+    verify = settings.verify
+    listed = listed_in(decode(repo.read(base, ".worktreeinclude") or b""))
     included = tuple(glob.strip("/") for glob in (*listed, *(g for check in checks for g in check.include)))
-    ran = (i for r in baseline.results for i in (*r.passed, *r.failed, *r.skipped))
-    tests = files_of_tests(ran, trees.repo.files(base), lambda path: trees.repo.read(base, path))
-    rules = Rules((*verify.protect, *tests), verify.allow_test_edits, verify.max_files, verify.max_lines, included)
-    return Court(trees, base, checks, baseline, rules, verify.reruns, verify.burn_in)
+    ran = (i for r in results for i in (*r.passed, *r.failed, *r.skipped))
+    files = repo.files(base)
+    tests = files_of_tests(ran, files, lambda path: repo.read(base, path))
+    scripts = (s for c in checks for command in filter(None, (c.run, c.setup)) if (s := _script(c, command)) in files)
+    return Rules(
+        (*verify.protect, *tests, *scripts),
+        verify.allow_test_edits,
+        verify.max_files,
+        verify.max_lines,
+        included,
+        verify.strict,
+    )
+
+
+def _script(check: Check, command: str) -> str:
+    """The path that a command starts as a program, whether by itself or by an interpreter; "" where it starts none."""
+    words = check_room.argv_of(command)[0]
+    if re.match(r"(python|node|bash|sh|zsh|ruby|perl|deno|bun)[\d.]*$", posixpath.basename(words[0])):
+        words = words[1:]
+    if not words or words[0].startswith("-"):
+        return ""
+    return posixpath.normpath(posixpath.join(check.workdir, words[0]))
 
 
 def tasks(request: Request, site: Site, court: Court) -> tuple[Task, ...]:

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from zwarm_ci import confine, inplace
 from zwarm_ci.budget import Ledger
 from zwarm_ci.checks import run_check
-from zwarm_ci.checks.base import Around
+from zwarm_ci.checks.base import UNWATCHED, Around, Watch
 from zwarm_ci.detect.interpreters import cell
 from zwarm_ci.environment import Environment
 from zwarm_ci.errors import BlockedError, CommandError, LimitError
@@ -45,12 +45,13 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Grounds:
-    """Under what a check runs, for the evidence: interpreter and why it, cell, network, `twin` or `inplace`."""
+    """Under what a check runs, for the evidence: interpreter and why it, cell, network, `twin` or `inplace`, limits and their means."""
 
     interpreter: str
     cell: str
     network: str
     isolation: str
+    limits: str = "none"
 
 
 class _Slots:
@@ -84,6 +85,7 @@ class Trees:
         self.scratch, self.ledger, self.logs = scratch, ledger, logs
         self._numbers = itertools.count(1)
         self._known: dict[tuple[str, str, tuple[str, ...]], CheckResult] = {}
+        self._traced: dict[tuple[str, str, tuple[str, ...]], frozenset[str]] = {}  # paths whose lines it knows
         self._slots = _Slots()
         self._pool: list[Worktree] = []
         self._checkout: inplace.InPlace | None = None
@@ -113,18 +115,33 @@ class Trees:
         return self.repo.worktree(commit, self.scratch / f"t{next(self._numbers)}" / self.furnisher.name)
 
     def run(
-        self, check: Check, prepared: Prepared, *, only: Sequence[str] = (), again: bool = False, canary: bool = True
+        self,
+        check: Check,
+        prepared: Prepared,
+        *,
+        only: Sequence[str] = (),
+        again: bool = False,
+        canary: bool = True,
+        doom: bool = False,
+        targets: Sequence[str] = (),
+        lines: Sequence[str] = (),
     ) -> CheckResult:
         """Run a check there, or say what is known of the same content (`again` = a new process in any case).
+
+        `doom`: each of the ids `only` does what it does and then fails, under its own name; all must come back failed
+        (`checks.run.can_doom`). Never remembered. `targets`: ids of which a doomed copy runs beside them, in a run of more
+        than these; those asked for have theirs anyway. `lines`: paths whose executed lines are wanted in the result.
 
         Raises:
             LimitError: the run's limits leave no time, or ended the check.
         """
         key = (prepared.tree, check.name, tuple(only))
-        if not again and key in self._known:
+        if not (again or doom) and key in self._known and self._traced.get(key, frozenset()) >= set(lines):
             return self._known[key]
-        result = self._restored(self.run_in(check, prepared, only=only, canary=canary), check, prepared)
-        self._known[key] = result
+        watch = Watch(doom, tuple(targets or only) if canary and not doom else (), tuple(lines))
+        result = self._restored(self.run_in(check, prepared, only=only, canary=canary, watch=watch), check, prepared)
+        if not doom:
+            self._known[key], self._traced[key] = result, frozenset(lines)
         return result
 
     def anew(self, check: Check, tree: str, *, only: Sequence[str] = ()) -> CheckResult:
@@ -140,12 +157,14 @@ class Trees:
         left = prepared.worktree.tree()
         if left == prepared.tree:
             return result
-        changed = self.repo.changes(prepared.tree, left)[0].path
+        changed = tuple(c.path for c in self.repo.changes(prepared.tree, left))
         prepared.worktree.reset(prepared.tree, ignored=False)
+        result = replace(result, edited=changed)
         if check.is_test or result.trouble:
             return result
         return replace(
-            result, trouble=f"check: `{check.run}` edits files ({changed}) instead of reporting (make it report only)"
+            result,
+            trouble=f"check: `{check.run}` edits files ({changed[0]}) instead of reporting (make it report only)",
         )
 
     def run_in(
@@ -155,6 +174,7 @@ class Trees:
         *,
         only: Sequence[str] = (),
         canary: bool = True,
+        watch: Watch = UNWATCHED,
         variables: Mapping[str, str] = MappingProxyType({}),
     ) -> CheckResult:
         """Run a check as `run` does; nothing is remembered, and what it edits stays. `variables` are added to its environment."""
@@ -163,8 +183,8 @@ class Trees:
             return CheckResult(check.name, check.run, None, trouble=outfit.trouble)
         with self._turn(check):
             if check.isolation == "inplace":
-                return self._run_inplace(check, prepared.tree, only, canary=canary)
-            return self._run(check, prepared.path, outfit.env, only, canary=canary, variables=variables)
+                return self._run_inplace(check, prepared.tree, only, canary=canary, watch=watch)
+            return self._run(check, prepared.path, outfit.env, only, canary=canary, watch=watch, variables=variables)
 
     @contextlib.contextmanager
     def _turn(self, check: Check) -> Iterator[None]:
@@ -173,14 +193,14 @@ class Trees:
         with self._slots.held(alone=check.exclusive or check.isolation == "inplace"), lock:
             yield
 
-    def _run_inplace(self, check: Check, tree: str, only: Sequence[str], *, canary: bool) -> CheckResult:
+    def _run_inplace(self, check: Check, tree: str, only: Sequence[str], *, canary: bool, watch: Watch) -> CheckResult:
         if not inplace.is_disposable():
             return CheckResult(check.name, check.run, None, trouble=inplace.REFUSED)
         checkout = self._disposable()
         checkout.stand(tree)
         try:
             env = self.furnisher.env_of(check.workdir)
-            return self._run(check, self.furnisher.top, env, only, canary=canary, variables={})
+            return self._run(check, self.furnisher.top, env, only, canary=canary, watch=watch, variables={})
         finally:
             checkout.restore()
 
@@ -204,8 +224,8 @@ class Trees:
         with self._slots.held(alone=True):
             before = None if prefix else self._disposable()
             try:
-                around = Around(prefix, variables)
-                result = self._timed(check, top, env, only, around, canary=True)
+                around = Around(prefix, variables, own_home=False)
+                result = self._timed(check, top, env, only, around, canary=True, watch=UNWATCHED)
             finally:
                 if before is not None:
                     before.restore()
@@ -220,21 +240,32 @@ class Trees:
         only: Sequence[str],
         *,
         canary: bool,
+        watch: Watch,
         variables: Mapping[str, str],
     ) -> CheckResult:
         around, trouble = self.surroundings.around(check, folder, env, self._place(check.name), variables)
         if trouble:
             return CheckResult(check.name, check.run, None, trouble=trouble)
-        return self._timed(check, folder, env, only, around, canary=canary)
+        own = check.isolation != "inplace"
+        around = replace(around, own_home=own, prefix=confine.limited(around.prefix) if own else around.prefix)
+        return self._timed(check, folder, env, only, around, canary=canary, watch=watch)
 
     def _timed(
-        self, check: Check, folder: Path, env: Environment, only: Sequence[str], around: Around, *, canary: bool
+        self,
+        check: Check,
+        folder: Path,
+        env: Environment,
+        only: Sequence[str],
+        around: Around,
+        *,
+        canary: bool,
+        watch: Watch,
     ) -> CheckResult:
         left = self.ledger.require()
         place = self._place(check.name)
         timeout = min(check.timeout, left)
         result = run_check(
-            check, folder, env=env, scratch=place, only=only, canary=canary, timeout=timeout, around=around
+            check, folder, env=env, scratch=place, only=only, canary=canary, watch=watch, timeout=timeout, around=around
         )
         self.ledger.spend(result.seconds)
         if result.timed_out and timeout < check.timeout:
@@ -260,11 +291,15 @@ class Trees:
     def grounds(self, check: Check) -> Grounds:
         """Under what the check runs."""
         env = self.furnisher.env_of(check.workdir)
-        return Grounds(env.note, cell(env), self.surroundings.network(check), check.isolation)
+        return Grounds(env.note, cell(env), self.surroundings.network(check), check.isolation, _limits(check))
 
     def known(self, tree: str, check: Check) -> CheckResult | None:
         """The result of the whole check on this content, if it was ever run."""
         return self._known.get((tree, check.name, ()))
+
+    def seen(self, tree: str, check: Check) -> tuple[CheckResult, ...]:
+        """Every remembered run of the check on this content, of the whole and of parts."""
+        return tuple(r for (at, name, _), r in self._known.items() if at == tree and name == check.name)
 
     def discard(self, prepared: Prepared) -> None:
         """Give a worktree back, for the next one that is wanted; what ran beside it ends."""
@@ -285,3 +320,10 @@ class Trees:
         kept = self.logs / f"{next(self._numbers):03d}-{check.name}.log"
         shutil.move(result.log, kept)
         return replace(result, log=str(kept.relative_to(self.logs.parent)))
+
+
+def _limits(check: Check) -> str:
+    """The limits of a check's processes and by what means, for the evidence."""
+    if check.isolation == "inplace":
+        return "none, in place"
+    return "; ".join(f"{limit.what}: {limit.means}" for limit in confine.limits())

@@ -57,7 +57,10 @@ class CheckResult:
         log: path of the whole log, relative to the run's folder or absolute; empty = none kept.
         shadowed: packages of the tree in whose place an installed one of the same name was imported.
         altered: the runner's own functions whose code at the end is not what it was at the start.
-        lines: path of the tree -> line numbers that ran, for the files that were asked for.
+        lines: path of the tree -> line numbers that ran, for the files that were asked for; absent = it cannot be told.
+        edited: files of the tree that the run changed or made; they are put back.
+        left: names of the processes that the run left running when it ended by itself; they are ended.
+        undoomed: targets of which no doomed copy could be made; for them the canary alone speaks.
     """
 
     name: str
@@ -77,6 +80,9 @@ class CheckResult:
     shadowed: tuple[str, ...] = ()
     altered: tuple[str, ...] = ()
     lines: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    undoomed: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
     @property
     def green(self) -> bool:

@@ -26,7 +26,7 @@ from zwarm_ci.verdict import CheckResult
 TOOL = f"""#!{sys.executable}
 import json, os, subprocess, sys
 script = json.load(open("session.json"))
-json.dump([sys.argv[1:], dict(os.environ)], open(os.environ["HOME"] + "/seen.json", "w"))
+json.dump([sys.argv[1:], dict(os.environ)], open(os.path.dirname(sys.argv[0]) + "/seen.json", "w"))
 for name in script.get("unset", []):
     os.environ.pop(name, None)
 print(script.get("say", ""), flush=True)
@@ -64,7 +64,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _seen(top: Path) -> tuple[list[str], dict[str, str]]:
-    argv, env = json.loads((top / "home" / "seen.json").read_text())
+    argv, env = json.loads((top / "bin" / "seen.json").read_text())
     return argv, env
 
 

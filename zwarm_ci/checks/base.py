@@ -32,6 +32,24 @@ _LAST_LINES = 3
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """How closely a run is watched, where the kind can; unsupported wishes are passed over (`run.can_doom`).
+
+    Attributes:
+        doom: every test that runs does what it does and then fails, so that whoever makes it pass is seen.
+        targets: ids a doomed copy of which runs beside them, in the same module and process.
+        lines: paths from the tree's top whose executed lines are wanted.
+    """
+
+    doom: bool = False
+    targets: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+
+
+UNWATCHED = Watch()
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One run of one check, prepared step by step.
 
@@ -39,9 +57,11 @@ class Job:
         argv, env, cwd: what is started. log: file with all that it prints.
         tree: the worktree's top. top: the original checkout's.
         folder: this run's own folder, for report files.
-        token: random, unguessable by the tree; names the canary and the report files.
+        token: random; names the folder and report files. secret: likewise, and in no path that the tree could see; names the
+            canary and the doomed copies, and signs the probe's events.
         only: run just these ids, where the kind can.
         canary: plant a test that must fail, where the kind can.
+        watch: what else is to be seen.
     """
 
     check: Check
@@ -55,6 +75,8 @@ class Job:
     token: str
     only: tuple[str, ...] = ()
     canary: bool = False
+    watch: Watch = UNWATCHED
+    secret: str = ""
 
     def output(self, ended: Exit) -> str:
         """What the command printed, at most `MAX_OUTPUT` bytes of it."""
@@ -74,11 +96,15 @@ def _as_it_is(command: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What surrounds a run: words before its command (they enter a network namespace), variables, and how `{port}` is filled in."""
+    """What surrounds a run: words before its command (they enter a network namespace), variables, and how `{port}` is filled in.
+
+    `own_home`: it gets a HOME of its own, and limits (`confine.limited`); False = the user's, as a person would run it.
+    """
 
     prefix: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     fill: Callable[[str], str] = _as_it_is
+    own_home: bool = True
 
 
 NOTHING_AROUND = Around()
@@ -98,6 +124,9 @@ class Parsed:
     foreign: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     shadowed: tuple[str, ...] = ()
+    altered: tuple[str, ...] = ()
+    lines: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    undoomed: tuple[str, ...] = ()
 
 
 class Parser(Protocol):

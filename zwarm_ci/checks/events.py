@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -36,6 +38,9 @@ class Fold:
     conftest_error: Event | None = None
     finish: Event | None = None
     garbled: int = 0
+    forged: int = 0
+    copies: dict[str, str] = field(default_factory=dict)
+    undoomed: dict[str, None] = field(default_factory=dict)
     last: float = 0.0
 
     def add(self, event: Event) -> None:
@@ -54,6 +59,9 @@ class Fold:
             self.collecting = ""
             if self.collected is None:  # each xdist worker says the same
                 self.collected = [str(i) for i in event["ids"]]
+        elif kind == "planted":  # likewise
+            self.copies.update({str(copy): str(target) for copy, target in event["copies"].items()})
+            self.undoomed.update(dict.fromkeys(str(i) for i in event["undoomed"]))
         else:
             self._add_test(kind, str(event["id"]), event)
 
@@ -99,17 +107,35 @@ class Fold:
         return tuple(i for i, found in self.outcomes.items() if found == state)
 
 
-def fold(data: bytes) -> Fold:
-    """Every event of a probe's file; lines cut off by a killed process are counted, not believed."""
+def fold(data: bytes, key: str = "") -> Fold:
+    """Every event of a probe's file; lines cut off by a killed process are counted, not believed.
+
+    With a key, each line must bear its signature and follow the one before it of the same process: none is made up, none is gone.
+    """
     made = Fold()
+    numbers: dict[bytes, int] = {}
     for line in data.split(b"\n"):
         if not line.strip():
             continue
+        text, _, mark = line.partition(b"\t")
+        if key and not _is_signed(text, mark, key, numbers):
+            made.forged += 1
+            continue
         try:
-            made.add(json.loads(line))
+            made.add(json.loads(text))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             made.garbled += 1
     return made
+
+
+def _is_signed(text: bytes, mark: bytes, key: str, numbers: dict[bytes, int]) -> bool:
+    """Whether a line is the next one of its process (probe/zwarm_ci_orders.py, `_writer`)."""
+    head, _, signature = mark.rpartition(b".")
+    process, _, number = head.partition(b".")
+    signed = hashlib.blake2b(text + b"\t" + head, key=key.encode(), digest_size=16).hexdigest().encode()
+    expected = numbers.get(process, 0)
+    numbers[process] = expected + 1
+    return hmac.compare_digest(signed, signature) and number == b"%d" % expected
 
 
 def failure_of(check: Check, test_id: str, event: Event, *, prefix: str = "") -> Failure:

@@ -69,5 +69,5 @@ def _renamed(parsed: Parsed, name: Callable[[str], str]) -> Parsed:
     failures = tuple(replace(f, id=renamed(f.id)) for f in parsed.failures)
     return replace(
         parsed, passed=ids(parsed.passed), failed=ids(parsed.failed), skipped=ids(parsed.skipped), failures=failures,
-        modules=ids(parsed.modules),
+        modules=ids(parsed.modules), undoomed=ids(parsed.undoomed),
     )  # fmt: skip

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +41,7 @@ def prepare(job: Job) -> Job:
 def orders(job: Job) -> Job:
     """Write the probe's orders and put its folder on PYTHONPATH; what it restores is what the tests see."""
     asked = None if not job.only or any(i.endswith(OF_THE_RUN) for i in job.only) else list(job.only)
+    targets = list(job.watch.targets)
     data = {
         "quiet": _goes_on(job),
         "copies": tox.is_session(job),
@@ -46,7 +49,14 @@ def orders(job: Job) -> Job:
         "xml": str(job.folder / _XML),
         "tree": str(job.tree),
         "top": str(job.top),
+        "key": _key(job),
+        "again": "at once" if tox.is_session(job) else "" if _is_direct(job) else "later",
         "canary": canary_name(job) if job.canary else "",
+        "mark": _mark(job),
+        "doom": job.watch.doom,
+        "targets": targets,
+        "files": _digests(job, [*targets, *(asked or ())]),
+        "lines": list(job.watch.lines),
         "only": asked,
         "restore": {name: job.env.get(name) for name in ("PYTHONPATH", "PYTEST_ADDOPTS")},
     }
@@ -63,7 +73,32 @@ def _goes_on(job: Job) -> bool:
 
 def canary_name(job: Job) -> str:
     """The canary's module name, which no tree can guess."""
-    return f"zwarm_ci_canary_{job.token}"
+    return f"zwarm_ci_canary_{job.secret[:16]}"
+
+
+def _mark(job: Job) -> str:
+    """What the names of doomed copies have in them, and no other test's has."""
+    return job.secret[16:24]
+
+
+def _key(job: Job) -> str:
+    return job.secret[24:]
+
+
+def _is_direct(job: Job) -> bool:
+    """Whether the command itself is the one process that runs the tests."""
+    name = Path(job.argv[0]).name
+    return name.startswith(("python", "pytest", "py.test")) and not runners.is_script(job)
+
+
+def _digests(job: Job, ids: Sequence[str]) -> dict[str, str]:
+    """What the files of these ids hold now, before anything of the tree has run."""
+    made = {}
+    for name in dict.fromkeys(i.partition("::")[0] for i in ids):
+        file = job.tree / name
+        if name.endswith(".py") and file.is_file() and file.resolve().is_relative_to(job.tree):
+            made[name] = hashlib.sha256(file.read_bytes()).hexdigest()
+    return made
 
 
 def witnesses(job: Job, ended: Exit, events: bytes) -> Witnesses:
@@ -77,12 +112,12 @@ def witnesses(job: Job, ended: Exit, events: bytes) -> Witnesses:
     python = job.check.run.split()[0] if tox.is_session(job) else job.argv[0]
     return Witnesses(
         events, junit, job.output(ended), ended.code, ended.timed_out, ended.seconds, canary, job.only, python,
-        quiet=_goes_on(job),
+        quiet=_goes_on(job), key=_key(job), mark=_mark(job), doomed=bool(job.watch.targets),
     )  # fmt: skip
 
 
 def _report_of(job: Job, events: bytes) -> Path | None:
-    finish = fold(events).finish or {}
+    finish = fold(events, _key(job)).finish or {}
     report = job.cwd / str(finish["xml"]) if finish.get("xml") else None
     return report if report is not None and report.is_file() else None
 

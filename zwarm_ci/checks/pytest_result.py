@@ -26,7 +26,8 @@ _RAISED = re.compile(
 class Witnesses:
     """All that a pytest run left: the probe's lines, the JUnit report, the printed text and the exit code.
 
-    `quiet`: the canary's failure is not in the exit code, as another program would have ended by it.
+    `quiet`: the canary's failure is not in the exit code, as another program would have ended by it. `key` signs the probe's
+    lines ("" = they are not signed); `mark` is in the ids of doomed copies, of which there are some where `doomed`.
     """
 
     events: bytes
@@ -40,11 +41,18 @@ class Witnesses:
     python: str = "python"
     writes_junit: bool = True
     quiet: bool = False
+    key: str = ""
+    mark: str = ""
+    doomed: bool = False
 
 
 def parse(seen: Witnesses, *, check: Check, cwd: Path, tree: Path) -> Parsed:
     """What the witnesses agree on; trouble where they do not."""
-    told = fold(seen.events)
+    told = fold(seen.events, seen.key)
+    if told.forged and not (seen.timed_out and told.forged == 1):  # a killed process leaves half a line
+        return Parsed(
+            trouble=f"runner: {told.forged} lines of the probe's are not its own, or some are gone (something in the run forges results)"
+        )
     if told.loaded is None:
         return Parsed(trouble=_never_loaded(seen, check))
     if told.internal_error is not None and not seen.timed_out:
@@ -116,16 +124,23 @@ class _Result:
     def canary_id(self) -> str:
         return f"{self.seen.canary}.py::must_fail"
 
+    def is_ours(self, test_id: str) -> bool:
+        """The canary or a doomed copy, which are no tests of the repository."""
+        return test_id == self.canary_id or bool(self.seen.mark and self.seen.mark in test_id)
+
     def collect(self) -> None:
         """Every state and failure, the canary apart."""
         self.states = dict(self.told.outcomes)
         self.canary = self.states.pop(self.canary_id, None) == "failed" if self.seen.canary else None
+        copies = {i: self.states.pop(i) for i in list(self.states) if self.is_ours(i)}
+        if self.canary and self.seen.doomed:
+            self.canary = all(copies.get(i) == "failed" for i in self.told.copies)
         if self.seen.timed_out and not self.canary:
             self.canary = None  # its turn never came
         for test_id, event in self.told.collect_errors.items():
             self.failed[test_id] = failure_of(self.check, test_id, event)
         for test_id, event in self.told.red.items():
-            if test_id != self.canary_id:
+            if not self.is_ours(test_id):
                 self.failed[test_id] = failure_of(self.check, test_id, event)
         stopped = self.told.stopped
         if self.seen.timed_out:
@@ -173,20 +188,36 @@ class _Result:
         by_hand = f"(run `{self.check.run}` by hand; a plugin or conftest changes results)"
         stopped = code == _INTERRUPTED and bool(self.failed)
         if self.seen.canary and not self.canary:
-            if self.failed and self.canary_id not in self.told.outcomes and self._ended_early():
+            unseen = [i for i in (self.canary_id, *self.told.copies) if self.told.outcomes.get(i) != "failed"]
+            if self.failed and not any(i in self.told.outcomes for i in unseen) and self._ended_early():
                 self.canary = None
             else:
                 return (
                     f"runner: the test that must fail was not seen failing, so no result of this run counts {by_hand}"
                 )
-        red = bool(self.failed) or (bool(self.canary) and not self.seen.quiet) or extra > 0
+        copied = bool(self.told.copies) and self.seen.doomed
+        red = bool(self.failed) or ((bool(self.canary) or copied) and not self.seen.quiet) or extra > 0
         if finish["exit"] != code or self.told.garbled:
             return f"runner: pytest's session ended with {finish['exit']}, its process with {code} {by_hand}"
         if code == _NONE_COLLECTED and not self.states and not red:
             return ""
-        if stopped or code == (1 if red else 0):
+        if stopped:
             return ""
+        if code == (1 if red else 0):
+            return self._incomplete(by_hand)
         return f"runner: pytest ended with {code} although {len(self.failed)} tests failed {by_hand}"
+
+    def _incomplete(self, by_hand: str) -> str:
+        """Whether what was collected came to an end; a run that says it is finished says so of each of them."""
+        held_up = tuple(
+            f"{i}{mark}" for i, s in self.states.items() if s != "passed" for mark in (".", "::")
+        )  # a class's setup
+        missing = [
+            i for i in self.told.collected or () if i not in self.told.outcomes and not i.startswith(held_up or ("\0",))
+        ]
+        if not missing:
+            return ""
+        return f"runner: {len(missing)} collected tests have no result, {one_line(missing[0])} first {by_hand}"
 
     def _ended_early(self) -> bool:
         collected = self.told.collected or []
@@ -203,11 +234,14 @@ class _Result:
         if self.seen.junit is None:
             return "runner: pytest wrote no JUnit report (run the check by hand with --junitxml)"
         try:
-            cases = [
-                c for c in read_cases(self.seen.junit) if self.seen.canary not in c.classname or not self.seen.canary
-            ]
+            found = read_cases(self.seen.junit)
         except UnreadableXmlError as error:
             return f"runner: pytest's JUnit report cannot be read: {error} (run the check by hand with --junitxml)"
+        copies = [c for c in found if self.seen.mark and self.seen.mark in c.name]
+        cases = [c for c in found if c not in copies and (not self.seen.canary or self.seen.canary not in c.classname)]
+        if self.seen.doomed and self.told.copies and {c.state for c in copies} != {"failed"}:
+            self.canary = False
+            return "runner: a test that must fail was not failing in pytest's JUnit report (a plugin or conftest changes results)"
         theirs = Counter(worst_by_name(cases).values())
         ours = Counter(_by_junit_name(self.states).values())
         if theirs == ours:
@@ -233,14 +267,17 @@ class _Result:
             modules[f"{self.check.name}::startup"] = None
         if told.finish is not None and f"{self.check.name}::exit" not in self.failed and not self.trouble:
             modules[f"{self.check.name}::exit"] = None
-        foreign, shadowed = (tuple(str(f) for f in (told.finish or {}).get(k, ())) for k in ("foreign", "shadowed"))
+        foreign, shadowed, altered = (
+            tuple(str(f) for f in (told.finish or {}).get(k, ())) for k in ("foreign", "shadowed", "altered")
+        )
+        lines = {str(p): tuple(int(n) for n in found) for p, found in (told.finish or {}).get("lines", {}).items()}
 
         def ids(state: State) -> tuple[str, ...]:
             return tuple(i for i, found in self.states.items() if found == state)
 
         return Parsed(
             ids("passed"), ids("failed"), ids("skipped"), tuple(self.failed.values()), self.trouble,
-            self.exit_code, self.canary, foreign, tuple(modules), shadowed,
+            self.exit_code, self.canary, foreign, tuple(modules), shadowed, altered, lines, tuple(told.undoomed),
         )  # fmt: skip
 
 

@@ -13,8 +13,18 @@ from pathlib import Path
 from types import MappingProxyType
 
 from zwarm_ci import proc
-from zwarm_ci.checks import cargo, eslint, generic, go, junit, mypy, pytest, ruff, tsc
-from zwarm_ci.checks.base import NOTHING_AROUND, PACKAGE_SETTINGS, Around, Job, Parsed, Parser, last_words
+from zwarm_ci.checks import cargo, eslint, generic, go, junit, mypy, pytest, ruff, runners, tsc
+from zwarm_ci.checks.base import (
+    NOTHING_AROUND,
+    PACKAGE_SETTINGS,
+    UNWATCHED,
+    Around,
+    Job,
+    Parsed,
+    Parser,
+    Watch,
+    last_words,
+)
 from zwarm_ci.checks.prefix import prefixed, stripped
 from zwarm_ci.environment import Environment, child_environment
 from zwarm_ci.errors import BlockedError, ConfigError
@@ -33,6 +43,7 @@ KINDS: dict[Kind, Parser] = {
     "cargo": cargo,
     "generic": generic,
 }
+_AS_A_PERSON = Around(own_home=False)
 _ASSIGNMENT = re.compile(r"^[A-Za-z_]\w*=")
 _REMEDIES = {
     "|": "a pipe hides the exit code; write the first command alone",
@@ -111,6 +122,7 @@ def run_check(
     scratch: Path,
     only: Sequence[str] = (),
     canary: bool = True,
+    watch: Watch = UNWATCHED,
     timeout: float | None = None,
     log_name: str = "",
     around: Around = NOTHING_AROUND,
@@ -124,6 +136,7 @@ def run_check(
         scratch: folder for TMPDIR, report files and logs; made where it is missing.
         only: run just these ids, where the kind can (the others run whole).
         canary: have a test that must fail seen failing, where the kind can.
+        watch: what else is to be seen, where the kind can.
         timeout: seconds, instead of the check's own.
         log_name: name of the log file without suffix; "" = a unique one.
         around: words before the command, more variables, and what fills in `{port}`.
@@ -133,7 +146,7 @@ def run_check(
     """
     job = _job(check, check.run, tree, env=env, scratch=scratch, log_name=log_name, around=around)
     parser = KINDS[check.kind]
-    job = parser.prepare(replace(job, only=stripped(only, job), canary=canary))
+    job = parser.prepare(replace(job, only=stripped(only, job), canary=canary, watch=_stripped(watch, job)))
     try:
         argv = (*around.prefix, *_startable(job)) if around.prefix else job.argv
         ended = proc.run_logged(argv, cwd=job.cwd, env=job.env, timeout=timeout or check.timeout, log=job.log)
@@ -147,6 +160,16 @@ def run_check(
     else:
         parsed = prefixed(parser.read(job, ended), job)
     return _result(job, ended, parsed)
+
+
+def can_doom(check: Check) -> bool:
+    """Whether `Watch.doom` means something for a check: its tests run in a Python that we watch."""
+    words, _ = argv_of(check.run)
+    return check.kind == "pytest" or (check.kind == "junit" and (junit.is_unittest(words) or runners.is_ours(words)))
+
+
+def _stripped(watch: Watch, job: Job) -> Watch:
+    return replace(watch, targets=stripped(watch.targets, job)) if watch.targets else watch
 
 
 def _startable(job: Job) -> tuple[str, ...]:
@@ -184,6 +207,10 @@ def _result(job: Job, ended: proc.Exit, parsed: Parsed) -> CheckResult:
         parsed.modules,
         str(job.log),
         parsed.shadowed,
+        parsed.altered,
+        parsed.lines,
+        parsed.undoomed,
+        left=ended.left,
     )
 
 
@@ -219,11 +246,29 @@ def _job(
     folder.mkdir(parents=True)
     log = scratch / f"{log_name or folder.name}.log"
     child = {
-        **child_environment(env, tree, check, tmp=folder / "tmp", bytecode=scratch.parent / "bytecode"),
+        **child_environment(
+            env,
+            tree,
+            check,
+            tmp=folder / "tmp",
+            bytecode=scratch.parent / "bytecode",
+            home=folder / "home" if around.own_home else None,
+        ),
         **around.variables,
         **settings,
     }
-    return Job(check, tuple(words), child, tree / check.workdir, tree, env.top, folder, log, token)
+    return Job(
+        check,
+        tuple(words),
+        child,
+        tree / check.workdir,
+        tree,
+        env.top,
+        folder,
+        log,
+        token,
+        secret=secrets.token_hex(32),
+    )
 
 
 def run_setup(
@@ -238,7 +283,12 @@ def run_setup(
     told = {k: v for k, v in os.environ.items() if PACKAGE_SETTINGS.match(k)}
     try:
         ended = _plain(
-            check, check.setup, tree, env=env, scratch=scratch, around=Around(variables={**told, **variables})
+            check,
+            check.setup,
+            tree,
+            env=env,
+            scratch=scratch,
+            around=Around(variables={**told, **variables}, own_home=False),
         )
     except BlockedError as error:
         return f"environment: setup: {error.line}"
@@ -254,11 +304,9 @@ def run_fix(check: Check, tree: Path, *, env: Environment, scratch: Path) -> pro
     Raises:
         BlockedError: its program does not exist. ConfigError: it needs a shell.
     """
-    return _plain(check, check.fix, tree, env=env, scratch=scratch) if check.fix else None
+    return _plain(check, check.fix, tree, env=env, scratch=scratch, around=_AS_A_PERSON) if check.fix else None
 
 
-def _plain(
-    check: Check, command: str, tree: Path, *, env: Environment, scratch: Path, around: Around = NOTHING_AROUND
-) -> proc.Exit:
+def _plain(check: Check, command: str, tree: Path, *, env: Environment, scratch: Path, around: Around) -> proc.Exit:
     job = _job(check, command, tree, env=env, scratch=scratch, around=around)
     return proc.run_logged(job.argv, cwd=job.cwd, env=job.env, timeout=check.timeout, log=job.log)

@@ -38,7 +38,7 @@ def split(events: bytes) -> list[bytes]:
 
 def _is_loaded(line: bytes) -> bool:
     try:
-        return bool(json.loads(line)["event"] == "loaded")
+        return bool(json.loads(line.partition(b"\t")[0])["event"] == "loaded")
     except (ValueError, KeyError, TypeError):
         return False
 
@@ -74,7 +74,7 @@ def _left_out(text: str) -> str:
 
 def _ended(part: Witnesses) -> Witnesses:
     """A session as if it were a process of its own: how that ended is what it said of itself, if it came so far."""
-    finish = fold(part.events).finish
+    finish = fold(part.events, part.key).finish
     return replace(part, code=int(finish["exit"]), timed_out=False) if finish else part
 
 
@@ -97,11 +97,18 @@ def _merged(results: Sequence[Parsed]) -> Parsed:
         ids("passed"), ids("failed"), ids("skipped"), tuple(failures.values()),
         next((r.trouble for r in results if r.trouble), ""), None, False if False in canaries else None if None in canaries else True,
         _union(r.foreign for r in results), _everywhere(results), _union(r.shadowed for r in results),
+        _union(r.altered for r in results), _lines(results), _union(r.undoomed for r in results),
     )  # fmt: skip
 
 
 def _union(values: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(v for group in values for v in group))
+
+
+def _lines(results: Sequence[Parsed]) -> dict[str, tuple[int, ...]]:
+    """What ran in any session, of paths that every one of them knows."""
+    known = [path for path in results[0].lines if all(path in r.lines for r in results)] if results else []
+    return {path: tuple(sorted({n for r in results for n in r.lines[path]})) for path in known}
 
 
 def _everywhere(results: Sequence[Parsed]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "Repair a small broken repository, made for the purpose; needs no key and no network."),
     "fix-tests": ("fix", "Run the tests; repair what fails; hand over verified patches on one branch."),
     "fix-checks": ("fix", "The same for every check: tests, lint, types, build."),
+    "verify": ("verify", "Judge any patch, whoever made it: a commit or a patch file."),
     "doctor": ("doctor", "What a run has here, what clean worktrees lack, and the settings that supply it."),
     "run": ("fix", "Do one task that is said in words; the checks verify it."),
     "session": ("session", "Sessions that run by themselves: start, follow, converse, end."),

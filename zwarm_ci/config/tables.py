@@ -16,7 +16,7 @@ from zwarm_ci.scrub import plain
 from zwarm_ci.task import Check, Isolation, Kind, Sandbox
 
 #: Keys of the contract that a later version brings; `*` stands for a name.
-LATER = frozenset("checks.*.files verify.strict hook orchestrator watchers github weave".split())
+LATER = frozenset("checks.*.files hook orchestrator watchers github weave".split())
 _WEEK = 7 * 24 * 3600.0
 
 
@@ -106,12 +106,17 @@ class LoopSettings(Table):
 
 @dataclass(frozen=True)
 class VerifySettings(Table):
-    """How hard a patch is looked at; `protect` are globs beside the built-in ones."""
+    """How hard a patch is looked at; `protect` are globs beside the built-in ones.
+
+    `strict` is for `verify`: False = people's own commits, of which just secrets, `.git` edits and exit-code masking are refused.
+    What executors make is always looked at strictly.
+    """
 
     protect: Texts = ()
     allow_test_edits: Flag = False
     reruns: Annotated[int, Strict(), Field(ge=0, le=100)] = 2
     burn_in: Annotated[int, Strict(), Field(ge=0, le=100)] = 3
+    strict: Flag = True
     max_files: Annotated[int, Strict(), Field(ge=1, le=100_000)] = 40
     max_lines: Annotated[int, Strict(), Field(ge=1, le=10_000_000)] = 2000
 

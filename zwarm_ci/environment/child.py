@@ -7,21 +7,31 @@ import shutil
 from pathlib import Path
 
 from zwarm_ci.environment.base import Environment, inside
+from zwarm_ci.environment.home import own_home
 from zwarm_ci.scrub import child_env
 from zwarm_ci.task import Check
 
 
 def child_environment(
-    env: Environment, tree: Path, check: Check, *, tmp: Path, bytecode: Path | None = None
+    env: Environment,
+    tree: Path,
+    check: Check,
+    *,
+    tmp: Path,
+    bytecode: Path | None = None,
+    home: Path | None = None,
 ) -> dict[str, str]:
     """The environment in which `check` runs in `tree`: allow-listed names, the mapped interpreter and packages, `tmp` as TMPDIR.
 
     No bytecode is written: a .pyc is valid by size and second, so two versions of one file could share it. Packages that have
     none would then be compiled by every process; theirs is kept in `bytecode`, outside the environment, and the tree's is not.
+    `home` is made its HOME, without the user's settings, unless the check asks for HOME by name; None = the user's own.
     """
     tmp.mkdir(parents=True, exist_ok=True)
     made = child_env(names=check.env)
     made["PATH"] = os.pathsep.join((*(_own(env, tree, p) for p in env.path), made.get("PATH", os.defpath)))
+    if home is not None and "HOME" not in check.env:
+        made |= own_home(home)
     made |= {"TMPDIR": str(tmp), "TEMP": str(tmp), "TMP": str(tmp)}
     if env.compiled or bytecode is None:
         made["PYTHONDONTWRITEBYTECODE"] = "1"

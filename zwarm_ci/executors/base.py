@@ -121,7 +121,7 @@ class Report:
     `suite_runs` counts check runs that the executor made itself. `cost_usd` None = unknown price.
     `native` is the CLI's own id of the conversation, `total` its count so far in it. `models` is this turn's usage by the
     model that answered ("" = not said). `lower_bound`: the turn ended so that more may have been used than is known.
-    `retry_after`: seconds that the provider asked to wait; 0 = not said.
+    `retry_after`: seconds that the provider asked to wait; 0 = not said. `left`: names of processes that it left running; all were ended.
     """
 
     state: State
@@ -141,6 +141,7 @@ class Report:
     lower_bound: bool = False
     trouble: Trouble = ""
     retry_after: float = 0.0
+    left: tuple[str, ...] = ()
 
 
 class Executor(Protocol):

@@ -269,7 +269,7 @@ def report(order: Order, ended: Exit, heard: Heard) -> Report:
         provider_cost_usd=heard.cost, seconds=ended.seconds, denials=heard.denials, native=heard.native, total=heard.total,
         models=tuple(sorted(heard.models.items())), trouble=trouble,
         lower_bound=not (heard.final and heard.exact) or state in {"timed_out", "killed"},
-        retry_after=heard.retry_after if trouble == "rate_limit" else 0.0,
+        retry_after=heard.retry_after if trouble == "rate_limit" else 0.0, left=ended.left,
     )  # fmt: skip
 
 

@@ -7,50 +7,53 @@ the oracle; the tree to be delivered runs too where it differs. Whoever made the
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
-from zwarm_ci.baseline import Baseline, only
+from zwarm_ci.baseline import only
 from zwarm_ci.detect.graph import gate
 from zwarm_ci.private import PrivateRepository
 from zwarm_ci.protected import is_protected
+from zwarm_ci.scrub import decode, one_line
 from zwarm_ci.task import Check, Task
-from zwarm_ci.trees import Grounds, Prepared, Trees
-from zwarm_ci.verdict import CheckResult, GuardFinding, Status, Verdict
-from zwarm_ci.verify import guards
+from zwarm_ci.verdict import CheckResult, GuardFinding, Verdict
+from zwarm_ci.verify import cause as causes
+from zwarm_ci.verify import guards, steady
+from zwarm_ci.verify.cause import Cause
+from zwarm_ci.verify.compare import came, compare, must_pass, odd_code, worse
+from zwarm_ci.verify.court import Court, Opinion, Rejected, names
 from zwarm_ci.verify.evidence import Facts, canonical
+from zwarm_ci.verify.moved import moved
 
-_SHOWN = 5  # ids named in a one-line reason
 _GREEN = "green for the stated cause in a clean worktree, tests untouched"
 _NO_TARGET = "nothing that passed fails in a clean worktree; no red test stands for the task, so no cause is proven"
+_PROVEN = "nothing that passed fails in a clean worktree; {n} of the patch's own tests fail without its source"
 
 
-@dataclass(frozen=True, slots=True)
-class Court:
-    """What stays the same for every judgement of a run."""
+@dataclass(slots=True)
+class _Hearing:
+    """One judgement while it goes on."""
 
-    trees: Trees
-    base: str
-    checks: tuple[Check, ...]
-    baseline: Baseline
-    rules: guards.Rules
-    reruns: int
-    burn_in: int
+    court: Court
+    task: Task
+    patch: guards.Patch
+    findings: list[GuardFinding]
+    runs: list[CheckResult] = field(default_factory=list)
+    cause: Cause = field(default_factory=Cause)
+    burned: int = 0
+    doomed: bool | None = None
+    seeds: tuple[int, ...] = ()
+    subset: bool = False
 
-    def grounds(self) -> dict[str, Grounds]:
-        """Per check, where and under what its runs take place."""
-        return {c.name: self.trees.grounds(c) for c in self.checks}
+    @property
+    def own(self) -> Check:
+        """The check that the task is about."""
+        return self.court.check(self.task.check)
 
-    def check(self, name: str) -> Check:
-        return next(c for c in self.checks if c.name == name)
-
-
-class Rejected(Exception):  # noqa: N818 - control flow inside this room: a red verdict leaves judge() as a value
-    """A reason not to accept, raised where it is found and turned into a Verdict at one place."""
-
-    def __init__(self, status: Status, reason: str) -> None:
-        super().__init__(reason)
-        self.status, self.reason = status, reason
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Paths that the patch changes."""
+        return tuple(c.path for c in self.patch.changes)
 
 
 def judge(court: Court, task: Task, tree: str) -> Verdict:
@@ -62,43 +65,60 @@ def judge(court: Court, task: Task, tree: str) -> Verdict:
     started = time.monotonic()
     repo = court.trees.repo
     base_tree = repo.tree_of(court.base)
-    patch = guards.Patch(repo, base_tree, tree, tuple(repo.changes(base_tree, tree)), court.rules)
+    rules = replace(court.rules, about=_about(court, task))
+    patch = guards.Patch(repo, base_tree, tree, tuple(repo.changes(base_tree, tree)), rules, task.targets)
     if not patch.changes:
         return Verdict("no_changes", "the tree is the base's")
-    findings = guards.look(patch)
-    runs: list[CheckResult] = []
+    heard = _Hearing(court, task, patch, list(guards.look(patch)))
     try:
-        _untouched(repo)
-        _refuse(findings)
-        oracle = repo.overlay(tree, base_tree, lambda p: is_protected(p, court.rules.protect))
-        _something_left(oracle, base_tree)
-        changed = tuple(c.path for c in patch.changes)
-        findings += _try(court, task, oracle, changed, runs)
-        if oracle != tree:
-            findings += _try(court, task, tree, changed, runs)
-        _own_code(runs, changed)
-        _untouched(repo)
-        findings += tuple(_in_place(c) for c in court.checks if c.isolation == "inplace") + _unseen(court)
+        oracle = _hear(heard, base_tree)
     except Rejected as no:
         seconds = time.monotonic() - started
-        return Verdict(no.status, no.reason, findings, tuple(runs), seconds=seconds)
-    before = court.baseline.result(task.check)
-    facts = Facts(
-        task, court.base, base_tree, oracle, tree, before, tuple(runs), findings, court.burn_in, court.grounds()
-    )
-    reason = _GREEN if task.targets else _NO_TARGET
-    return Verdict("fixed", reason, findings, tuple(runs), canonical(facts), time.monotonic() - started)
+        return Verdict(no.status, no.reason, tuple(heard.findings), tuple(heard.runs), seconds=seconds)
+    heard.findings += _second_opinions(heard, base_tree)
+    evidence = canonical(_facts(heard, base_tree, oracle))
+    seconds = time.monotonic() - started
+    return Verdict("fixed", _reason(heard), tuple(heard.findings), tuple(heard.runs), evidence, seconds)
 
 
-def _untouched(repo: PrivateRepository) -> None:
-    """The repository that trees are checked out of is as we made it; a filter put there shows other files than are delivered."""
-    if changed := repo.mend():
-        raise Rejected("tampered", f"the run's own repository was changed: {_names(changed)}; it was put back")
-
-
-def _something_left(oracle: str, base_tree: str) -> None:
-    if oracle == base_tree:
+def _hear(heard: _Hearing, base_tree: str) -> str:
+    """Everything that may end in a rejection; the oracle's tree."""
+    court, patch, repo = heard.court, heard.patch, heard.court.trees.repo
+    untouched(repo)
+    refuse(heard.findings)
+    oracle = repo.overlay(patch.tree, base_tree, lambda p: is_protected(p, patch.rules.protect, patch.rules.about))
+    if patch.rules.strict and oracle == base_tree:
         raise Rejected("tampered", "nothing is left of the patch once the tests and settings are the base's")
+    if patch.rules.strict or heard.task.targets:
+        _try(heard, oracle, moves=False)
+    if oracle != patch.tree or not heard.runs:
+        _try(heard, patch.tree, moves=True)
+    if not patch.rules.strict and not heard.task.targets and oracle not in {patch.tree, base_tree}:
+        _behaviour(heard, oracle)
+    _own_code(heard.runs, heard.changed)
+    untouched(repo)
+    _prove(heard, oracle)
+    heard.findings += [*(_in_place(c) for c in court.checks if c.isolation == "inplace"), *_unseen(court)]
+    return oracle
+
+
+def _about(court: Court, task: Task) -> frozenset[str]:
+    """Paths that the task itself is about: where a linter's complaints lie, or what a person's words name."""
+    if task.targets:
+        own = court.check(task.check)
+        return frozenset() if own.is_test else frozenset(f.place.path for f in task.failures if f.place)
+    words = {w.strip("`'\"(),.;:") for w in task.text.split()}
+    return frozenset(p for p in court.trees.repo.files(court.base) if p in words)
+
+
+def untouched(repo: PrivateRepository) -> None:
+    """The repository that trees are checked out of is as we made it; a filter put there shows other files than are delivered.
+
+    Raises:
+        Rejected: tampered.
+    """
+    if changed := repo.mend():
+        raise Rejected("tampered", f"the run's own repository was changed: {names(changed)}; it was put back")
 
 
 def _in_place(check: Check) -> GuardFinding:
@@ -110,9 +130,9 @@ def _in_place(check: Check) -> GuardFinding:
 
 def _unseen(court: Court) -> tuple[GuardFinding, ...]:
     """Tests that a clean worktree skips though they run in the checkout: they say nothing of the patch."""
-    names = [test_id for _, test_id in court.baseline.hidden]
-    detail = f"skipped in clean worktrees, though run in the checkout: {_names(names)}"
-    return (GuardFinding("environment", "review", "", None, detail, "see `zwarm-ci doctor`"),) if names else ()
+    ids = [test_id for _, test_id in court.baseline.hidden]
+    detail = f"skipped in clean worktrees, though run in the checkout: {names(ids)}"
+    return (GuardFinding("environment", "review", "", None, detail, "see `zwarm-ci doctor`"),) if ids else ()
 
 
 def _own_code(runs: Sequence[CheckResult], changed: Sequence[str]) -> None:
@@ -127,8 +147,12 @@ def _own_code(runs: Sequence[CheckResult], changed: Sequence[str]) -> None:
                 )
 
 
-def _refuse(findings: Sequence[GuardFinding]) -> None:
-    """Turn refusals into a rejection. A patch that leaves the oracle alone but is refused is still `tampered`: a guard said no."""
+def refuse(findings: Sequence[GuardFinding]) -> None:
+    """Turn refusals into a rejection. A patch that leaves the oracle alone but is refused is still `tampered`: a guard said no.
+
+    Raises:
+        Rejected: tampered.
+    """
     refused = [f for f in findings if f.level == "refuse"]
     if refused:
         first = refused[0]
@@ -137,155 +161,154 @@ def _refuse(findings: Sequence[GuardFinding]) -> None:
         raise Rejected("tampered", f"{first.guard}:{where} {first.detail}{more}; to allow: {first.allow}")
 
 
-def _try(
-    court: Court, task: Task, tree: str, changed: Sequence[str], runs: list[CheckResult]
-) -> tuple[GuardFinding, ...]:
-    """Targets, burn-in and everything that the change can reach, on one tree; what is seen but not refused comes back as findings.
+def _try(heard: _Hearing, tree: str, *, moves: bool) -> None:
+    """Targets, burn-in and everything that the change can reach, on one tree; what is seen but not refused becomes findings.
 
     In a monorepo that is the changed packages and their dependents, where that can be told; all of it runs on the union.
     """
+    court, task, own = heard.court, heard.task, heard.own
     trees = court.trees
-    found: tuple[GuardFinding, ...] = ()
+    if moves and own.is_test and (elsewhere := moved(heard.patch, task.targets)):
+        there = (replace(f, id=elsewhere.get(f.id, f.id)) for f in task.failures)
+        task = replace(task, failures=tuple(there))
     with trees.lazily(tree, court.checks, "verify") as prepared:
-        own = court.check(task.check)
         if own.is_test and task.targets:
-            _targets(court, own, task, prepared())
-        reached = gate(prepared().path, court.checks, changed) if len(court.checks) > 1 else None
-        others = (c for c in court.checks if c.name != own.name and (reached is None or c.name in reached))
-        ordered = [own, *others]
-        for check in ordered:
-            result = trees.known(tree, check) or trees.run(check, prepared())
-            runs.append(result)
+            heard.burned = steady.burn_in(court, own, task, heard.patch, prepared())
+            if not moves:
+                heard.doomed = steady.doomed(court, own, task, prepared())
+        for check, asked in _reached(heard, prepared):
+            doomed = task.targets if check is own else ()
+            known = None if asked else trees.known(tree, check)
+            result = known or trees.run(check, prepared(), only=asked, targets=doomed)
+            heard.runs.append(result)
             if check is own:
-                _must_pass(result, task.targets, check, cut=court.baseline.result(check.name).timed_out)
-            found += compare(court, check, result, prepared)
+                must_pass(result, task.targets, check, cut=court.baseline.result(check.name).timed_out)
+            heard.findings += compare(court, check, result, prepared, asked=asked, moves=moves)
+        if own.is_test:
+            heard.seeds = steady.seeded(court, own, heard.patch, prepared)
+
+
+def _reached(heard: _Hearing, prepared: steady.Ready) -> list[tuple[Check, tuple[str, ...]]]:
+    """The checks that a verification runs, the task's own first, and the ids to ask each for (none = the whole check)."""
+    court, own = heard.court, heard.own
+    if court.defer and heard.task.targets:
+        asked = only(steady.reached(court, own, heard.task, heard.patch)) if own.is_test else ()
+        heard.subset = True
+        return [(own, asked)]
+    reached = gate(prepared().path, court.checks, heard.changed) if len(court.checks) > 1 else None
+    others = (c for c in court.checks if c is not own and (reached is None or c.name in reached))
+    return [(own, ()), *((c, ()) for c in others)]
+
+
+def _behaviour(heard: _Hearing, oracle: str) -> None:
+    """In a person's own commit: what the base's tests say of the patch, where the patch changes tests too. A thing to look at."""
+    court = heard.court
+    with court.trees.lazily(oracle, court.checks, "oracle") as prepared:
+        for check in (c for c in court.checks if c.is_test):
+            result = court.trees.run(check, prepared())
+            try:
+                compare(court, check, result, prepared)
+            except Rejected as no:
+                detail = f"with the tests of the base: {no.reason}"
+                heard.findings.append(GuardFinding("behaviour", "review", "", None, detail, "a look at what changed"))
+
+
+def _prove(heard: _Hearing, oracle: str) -> None:
+    """Cause and effect: hunks taken away, lines that run, the patch's own tests without its source.
+
+    Raises:
+        Rejected: the patch must bring a test that proves it, and does not.
+    """
+    court, task, own, patch = heard.court, heard.task, heard.own, heard.patch
+    made = Cause()
+    if own.is_test and task.targets:
+        parts, tried, idle = causes.needed(court, own, task, patch, oracle)
+        seen = causes.covered(court, own, task, patch, oracle)
+        lines, bare = seen or (None, ())
+        made = Cause(parts, tried, idle, lines, (lines or 0) - len(bare), bare)
+    delivered = [r for r in heard.runs if court.check(r.name).is_test]
+    for result in delivered[-1:]:
+        new = came(court.baseline.result(result.name), result)
+        proofs = causes.proofs(court, court.check(result.name), patch, new, task.failures)
+        made = replace(made, proofs=proofs)
+    heard.cause = made
+    if court.prove and made.proof != "PROVEN":
+        said = {
+            None: "it brings no test",
+            "WEAK": "its tests fail without it for another reason than what they assert",
+        }
+        why = said.get(made.proof, "its tests pass without it")
+        raise Rejected("unverifiable", f"check: the patch must come with a test that fails without it, and {why}")
+    if patch.rules.strict:
+        heard.findings += causes.findings(made, task)
+
+
+def _second_opinions(heard: _Hearing, base_tree: str) -> list[GuardFinding]:
+    """What other readers say of an accepted patch; it asks for review and does nothing else."""
+    if not heard.court.opinions:
+        return []
+    shown = decode(heard.court.trees.repo.patch(base_tree, heard.patch.tree))
+    found = []
+    for opinion in heard.court.opinions:
+        try:
+            said = opinion(heard.task.title, shown)
+        except OSError as error:
+            said = (GuardFinding("", "review", "", None, f"no second opinion could be had: {one_line(str(error))}"),)
+        found += [replace(f, guard=f"opinion:{opinion.name}", level="review") for f in said]
     return found
 
 
-def _targets(court: Court, check: Check, task: Task, prepared: Prepared) -> None:
-    """The targets alone, `burn_in` times in fresh processes; the first red ends it."""
-    for _ in range(max(1, court.burn_in)):
-        result = court.trees.run(check, prepared, only=only(task.targets), again=True)
-        _must_pass(result, task.targets, check)
+def _reason(heard: _Hearing) -> str:
+    if heard.task.targets:
+        return _GREEN
+    proven = [i for i, proof in heard.cause.proofs.items() if proof == "PROVEN"]
+    return _PROVEN.format(n=len(proven)) if proven else _NO_TARGET
 
 
-def _must_pass(result: CheckResult, targets: Sequence[str], check: Check, *, cut: bool = False) -> None:
-    """Every target is green; `cut`: the base's own run is ended by the time limit, so that ids may be missing from a whole run."""
-    if result.trouble:
-        raise Rejected("unverifiable", result.trouble)
-    good = {"passed", "absent"} if cut or not check.is_test else {"passed"}
-    if red := [t for t in targets if result.state(t) not in good]:
-        failure = result.failure(red[0])
-        said = f": {failure.message}" if failure and failure.message else f" ({result.state(red[0])})"
-        raise Rejected("still_failing", f"{_names(red)} still red{said}")
-    if result.timed_out and not cut:
-        raise Rejected("still_failing", f"{check.name} was ended after {check.timeout:.0f} s")
-    if result.canary is False and not cut:
-        raise Rejected("unverifiable", f"runner: the test that must fail was not seen failing by {check.name}")
+def _facts(heard: _Hearing, base_tree: str, oracle: str) -> Facts:
+    court = heard.court
+    return Facts(
+        heard.task, base_tree, oracle, heard.patch.tree, court.baseline.result(heard.task.check), tuple(heard.runs),
+        tuple(heard.findings), heard.burned, court.grounds(), heard.cause, heard.doomed, heard.seeds, heard.subset,
+        tuple(t for t in heard.task.targets if (heard.task.check, t) in court.baseline.unsteady),
+        {r.name: odd_code(court, court.check(r.name), r) for r in heard.runs},
+    )  # fmt: skip
 
 
-def compare(
-    court: Court, check: Check, result: CheckResult, prepared: Callable[[], Prepared]
-) -> tuple[GuardFinding, ...]:
-    """Hold a whole run against the base's: nothing that passed may fail or vanish, the count is not lower.
-
-    An id that fails now and passes when run again is chance, and goes to review.
-
-    Raises:
-        Rejected: unverifiable or regressed.
-    """
-    before = court.baseline.result(check.name)
-    if before.trouble:
-        return ()  # it told nothing before either; the report says so
-    if result.trouble:
-        raise Rejected("unverifiable", result.trouble)
-    if before.canary and result.canary is False and not result.timed_out:
-        raise Rejected("unverifiable", f"runner: the test that must fail was not seen failing by {check.name}")
-    worse = [i for i in _worse(check, before, result) if not court.baseline.is_flaky(check.name, i)]
-    gone = [i for i in worse if result.state(i) == "absent"]
-    if result.timed_out:
-        # Where the base is ended by the limit too, what never ran tells nothing; a new hang has an id that is red now.
-        worse = [i for i in worse if i not in gone] if before.timed_out else worse
-        if worse or not before.timed_out:
-            raise Rejected(
-                "regressed",
-                f"{check.name} was ended after {check.timeout:.0f} s: {_names(worse) or 'no test had begun'}",
-            )
-        return ()
-    if gone:
-        raise Rejected("regressed", f"{_names(gone)} passed before and did not run now")
-    if check.is_test and _total(result) < _total(before):
-        raise Rejected("regressed", f"{check.name} ran {_total(result)} tests, {_total(before)} before")
-    return _chance(court, check, worse, result, prepared) if worse else ()
+def _union_patch(court: Court, tree: str) -> guards.Patch:
+    base = court.trees.repo.tree_of(court.base)
+    return guards.Patch(court.trees.repo, base, tree, tuple(court.trees.repo.changes(base, tree)), court.rules)
 
 
-def _worse(check: Check, before: CheckResult, result: CheckResult) -> list[str]:
-    """Ids that are worse off than on the base, each once."""
-    was_red = set(before.failed)
-    new = [i for i in result.failed if i not in was_red]
-    if not check.is_test:
-        return list(dict.fromkeys(new))
-    known = set(before.passed)
-    lost = [i for i in before.passed if result.state(i) != "passed"]
-    return list(dict.fromkeys([*lost, *(i for i in new if i not in known and not _was_hidden(i, before))]))
-
-
-def _was_hidden(test_id: str, before: CheckResult) -> bool:
-    """Whether an id could not be seen on the base, because its module was not collected or nothing was."""
-    return (
-        before.timed_out
-        or test_id.partition("::")[0] in before.failed
-        or any(i.endswith("::startup") for i in before.failed)
-    )
-
-
-def _chance(
-    court: Court, check: Check, worse: Sequence[str], result: CheckResult, prepared: Callable[[], Prepared]
-) -> tuple[GuardFinding, ...]:
-    again = [
-        court.trees.anew(check, prepared().tree, only=only(worse)) for _ in range(court.reruns if check.is_test else 0)
-    ]
-    for test_id in worse:
-        if not again or any(r.state(test_id) != "passed" for r in again):
-            failure = result.failure(test_id)
-            said = f": {failure.message}" if failure and failure.message else f" ({result.state(test_id)})"
-            raise Rejected(
-                "regressed", f"{_names(worse)} passed before{said}" if check.is_test else f"new: {_names(worse)}"
-            )
-    detail = f"red once and green in {len(again)} fresh runs, in a run of the patched tree"
-    return tuple(
-        GuardFinding("flaky", "review", i.partition("::")[0], None, f"{i}: {detail}", "look at the test") for i in worse
-    )
-
-
-def _total(result: CheckResult) -> int:
-    return len(result.passed) + len(result.failed) + len(result.skipped)
-
-
-def _names(ids: Sequence[str]) -> str:
-    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
-    return ", ".join(ids[:_SHOWN]) + more
-
-
-def judge_union(court: Court, tree: str, tasks: Sequence[Task]) -> tuple[tuple[CheckResult, ...], str]:
-    """Run every check on `tree` as it would be delivered: the results, and why it may not be ("" = it may).
+def judge_union(
+    court: Court, tree: str, tasks: Sequence[Task]
+) -> tuple[tuple[CheckResult, ...], str, tuple[tuple[str, str], ...]]:
+    """Run every check on `tree` as it would be delivered: the results, why it may not be ("" = it may), the (check, id) that say so.
 
     `tasks` are those whose patches are in it: each of their targets must still be green.
     """
-    results = []
+    results: list[CheckResult] = []
+    red: list[tuple[str, str]] = []
     changed = court.trees.repo.mend()
-    why = f"the run's own repository was changed: {_names(changed)}" if changed else ""
+    why = f"the run's own repository was changed: {names(changed)}" if changed else ""
     with court.trees.lazily(tree, court.checks, "union") as prepared:
         for check in court.checks:
-            result = court.trees.known(tree, check) or court.trees.run(check, prepared())
+            targets = [i for task in tasks if task.check == check.name for i in task.targets]
+            if check.is_test:
+                elsewhere = moved(_union_patch(court, tree), targets)
+                targets = [elsewhere.get(i, i) for i in targets]
+            result = court.trees.known(tree, check) or court.trees.run(check, prepared(), targets=targets)
             results.append(result)
             try:
-                compare(court, check, result, prepared)
-                if targets := [i for task in tasks if task.check == check.name for i in task.targets]:
-                    _must_pass(result, targets, check, cut=court.baseline.result(check.name).timed_out)
+                compare(court, check, result, prepared, moves=True)
+                if targets:
+                    must_pass(result, targets, check, cut=court.baseline.result(check.name).timed_out)
             except Rejected as no:
                 why = why or f"{no.status}: {no.reason}"
-    return tuple(results), why
+                lost = worse(check, court.baseline.result(check.name), result)
+                good = {"passed"} if check.is_test else {"passed", "absent"}
+                red += [(check.name, i) for i in (*lost, *(t for t in targets if result.state(t) not in good))]
+    return tuple(results), why, tuple(dict.fromkeys(red))
 
 
-__all__ = ["Court", "judge", "judge_union"]
+__all__ = ["Court", "Opinion", "judge", "judge_union", "refuse", "untouched"]

@@ -12,11 +12,13 @@ from django.conf import settings  # type: ignore[import-not-found]
 from django.test.utils import get_runner  # type: ignore[import-not-found]
 from zwarm_ci_orders import Log, step_back, take_orders
 from zwarm_ci_unittest import Runner as Watching
+from zwarm_ci_witness import WITNESS
 
-ORDERS, _ = take_orders()
-LOG = Log(ORDERS)
+ORDERS, _SEND, _ = take_orders()
+LOG = Log(ORDERS, _SEND)
 step_back()
 LOG("loaded", python=sys.version.split()[0], executable=sys.executable)
+WITNESS.begin()
 Base: Any = get_runner(settings)
 
 

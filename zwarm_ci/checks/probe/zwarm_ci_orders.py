@@ -5,52 +5,83 @@ Runs in the repository's interpreter: Python 3.8 or newer, standard library alon
 
 from __future__ import annotations
 
+import atexit
 import filecmp
+import hashlib
+import itertools
 import json
 import os
 import sys
 import time
 from types import TracebackType
-from typing import Any, Dict, List, Optional, Set, Tuple, Type
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple, Type
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _TEXT = 16 * 1024  # characters of one failure's text
 _FRAMES = 60
 _SOURCES = ("src", "", "lib", "python")  # where a tree keeps its packages
 Data = Dict[str, Any]
+Writer = Callable[[Data], None]
+_now = time.monotonic  # tests that freeze the time change the name
 
 
 class Orders:
     """What the caller asked for. `given` is False where there are no orders, and then nothing is done or written."""
 
     def __init__(self, data: Data, *, worker: bool = False) -> None:
-        self.given = bool(data)
         self.worker = worker
-        self.out: str = data.get("out", "")
+        self.pid = os.getpid()
+        self.take(data)
+
+    def take(self, data: Data) -> None:
+        """Be these orders; an xdist worker gets them after it was started."""
+        self.given = bool(data)
+        self.data = {name: value for name, value in data.items() if name not in ("key", "out")}
         self.tree = os.path.realpath(data.get("tree") or os.sep)
         self.top = os.path.realpath(data.get("top") or os.sep)
         self.xml: str = data.get("xml", "")
         self.canary: str = data.get("canary", "")
+        self.mark: str = data.get("mark", "")  # in the names of doomed copies
         self.only: Optional[List[str]] = data.get("only")
+        self.doom = bool(data.get("doom"))  # whatever runs fails once it has run
+        self.targets: List[str] = data.get("targets") or []
+        self.files: Dict[str, str] = data.get("files") or {}  # what the targets' files hold, by SHA-256
+        self.lines: List[str] = data.get("lines") or []
         self.quiet = bool(data.get("quiet"))  # the canary's failure stays out of the exit code
         self.copies = bool(data.get("copies"))  # what is tested is installed from the tree, as a copy
-        self.pid = os.getpid()
 
     @property
     def canary_id(self) -> str:
         """The id under which the canary is reported."""
         return "%s.py::must_fail" % self.canary
 
+    def from_top(self, nodeid: str, root: str) -> str:
+        """A node id, which counts from pytest's root, with its path from the tree's top, as the caller has it."""
+        path, colons, rest = nodeid.partition("::")
+        full = os.path.normpath(os.path.join(root, path))
+        if not (full + os.sep).startswith(self.tree.rstrip(os.sep) + os.sep):
+            return nodeid
+        return os.path.relpath(full, self.tree).replace(os.sep, "/") + colons + rest
 
-def take_orders() -> Tuple[Orders, Dict[str, str]]:
-    """Read the orders and take every trace of them out of the environment; also what it held, to hand on to xdist's workers."""
+
+def take_orders() -> Tuple[Orders, Writer, Dict[str, str]]:
+    """Read the orders and take every trace of them away; also what writes events, and what xdist's workers are to be started with.
+
+    The file with the key is gone before any code of the tree is imported. Where the same command may start more than one
+    runner, it comes back when this process ends.
+    """
     path = os.environ.pop("ZWARM_CI_PROBE", "")
     worker = os.environ.pop("ZWARM_CI_PROBE_WORKER", "") == "1"
     if not path:
-        return Orders({}), {}
-    with open(path, encoding="utf-8") as file:
-        data = json.load(file)
-    before = {"ZWARM_CI_PROBE": path}
+        return Orders({}), _no_writer, {}
+    if worker:
+        data = json.loads(path)
+    else:
+        with open(path, "rb") as file:
+            text = file.read()
+        data = json.loads(text.decode("utf-8"))
+        _take_away(path, text, data.get("again", ""))
+    before = {"ZWARM_CI_PROBE": json.dumps({"restore": data["restore"]}), "ZWARM_CI_PROBE_WORKER": "1"}
     for name, value in data["restore"].items():
         if name in os.environ:
             before[name] = os.environ[name]
@@ -58,7 +89,48 @@ def take_orders() -> Tuple[Orders, Dict[str, str]]:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
-    return Orders(data, worker=worker), before
+    if worker:
+        return Orders({}, worker=True), _no_writer, before
+    return Orders(data), _writer(data["out"], data.get("key", "").encode()), before
+
+
+def _take_away(path: str, text: bytes, again: str) -> None:
+    if again == "at once":  # several runners at the same time
+        return
+    os.unlink(path)
+    if again:
+        pid = os.getpid()
+
+        def back() -> None:
+            if os.getpid() == pid:
+                with open(path, "wb") as file:
+                    file.write(text)
+
+        atexit.register(back)  # the first that is registered is the last to run
+
+
+def _no_writer(data: Data) -> None:
+    """Where nobody listens."""
+
+
+def _writer(path: str, key: bytes) -> Writer:
+    """What writes events to the caller's file, each with its number and a signature; only this function's inside has the key.
+
+    What it needs is bound here, before any code of the tree could put something else in its place.
+    """
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    encode, write, sign, numbers = json.JSONEncoder(default=str).encode, os.write, hashlib.blake2b, itertools.count()
+    process, own_pid, pid = os.urandom(6).hex(), os.getpid, os.getpid()
+
+    def send(data: Data) -> None:
+        if own_pid() != pid:  # a process that a test forked off
+            return
+        signed = ("%s\t%s.%d" % (encode(data), process, next(numbers))).encode()
+        rest = signed + b"." + sign(signed, key=key, digest_size=16).hexdigest().encode() + b"\n"
+        while rest:
+            rest = rest[write(handle, rest) :]
+
+    return send
 
 
 def step_back() -> None:
@@ -89,8 +161,8 @@ def _add_frame(frames: List[List[Any]], filename: str, line: Optional[int], orde
     path = os.path.realpath(filename)
     if _inside(path, orders.tree) and "site-packages" not in path:
         frames.append([os.path.relpath(path, orders.tree).replace(os.sep, "/"), line or 0])
-    elif orders.copies and _copied_from(path, orders.tree):
-        frames.append([_copied_from(path, orders.tree), line or 0])
+    elif orders.copies and copied_from(path, orders.tree):
+        frames.append([copied_from(path, orders.tree), line or 0])
 
 
 def _frames_of(traceback: Optional[TracebackType], orders: Orders) -> List[List[Any]]:
@@ -137,7 +209,7 @@ def strangers(orders: Orders) -> Data:
         if orders.top != orders.tree and _inside(path, orders.top) and "-packages" + os.sep not in path:
             foreign.add(os.path.relpath(path, orders.top).replace(os.sep, "/"))
         elif orders.copies:
-            source = _copied_from(path, orders.tree)
+            source = copied_from(path, orders.tree)
             if source and not filecmp.cmp(path, os.path.join(orders.tree, source), shallow=False):
                 shadowed.add(source)
         elif "." not in name and "-packages" + os.sep in path:
@@ -145,7 +217,7 @@ def strangers(orders: Orders) -> Data:
     return {"foreign": sorted(foreign), "shadowed": sorted(shadowed)}
 
 
-def _copied_from(path: str, tree: str) -> str:
+def copied_from(path: str, tree: str) -> str:
     """The file of `tree`, relative to it, that an installed file is a copy of; "" = none."""
     _, installed, name = path.rpartition("-packages" + os.sep)
     for folder in _SOURCES if installed else ():
@@ -168,17 +240,13 @@ def _sources(name: str, tree: str) -> List[str]:
 
 
 class Log:
-    """Writes the events, one JSON line each; a process that a test forked off writes nothing."""
+    """Writes the events, one signed JSON line each; a process that a test forked off writes nothing."""
 
-    def __init__(self, orders: Orders) -> None:
-        self.orders = orders
-        self.file = open(orders.out, "a", encoding="utf-8") if orders.given and not orders.worker else None
+    def __init__(self, orders: Orders, send: Writer) -> None:
+        self.orders, self.send = orders, send
 
     def __call__(self, event: str, **data: Any) -> None:
         """Write one event."""
-        if self.file is None or os.getpid() != self.orders.pid:
-            return
         data["event"] = event
-        data["at"] = round(time.monotonic(), 4)
-        self.file.write(json.dumps(data, default=str) + "\n")
-        self.file.flush()
+        data["at"] = round(_now(), 4)
+        self.send(data)

@@ -13,12 +13,17 @@ import sys
 from typing import Any, Dict, Generator, List, Optional, Set
 
 import pytest
-from zwarm_ci_orders import Log, Orders, clean, describe, step_back, strangers, take_orders
+from zwarm_ci_doom import doom, plant
+from zwarm_ci_lines import Lines, merged
+from zwarm_ci_orders import Log, Orders, clean, copied_from, describe, step_back, strangers, take_orders
+from zwarm_ci_texts import Texts
+from zwarm_ci_witness import WITNESS, look
 
 Wrapper = Generator[None, Any, None]
 _PYTEST = tuple(int(part) for part in pytest.__version__.split(".")[:2])
-ORDERS, STARTED_WITH = take_orders()
-LOG = Log(ORDERS)
+ORDERS, _SEND, STARTED_WITH = take_orders()
+LOG = Log(ORDERS, _SEND)
+LINES = Lines(ORDERS.tree, ORDERS.lines, lambda path: copied_from(path, ORDERS.tree) if ORDERS.copies else "")
 step_back()
 LOG("loaded", python=sys.version.split()[0], executable=sys.executable)
 
@@ -46,7 +51,12 @@ class Probe:
         self.log = LOG
         self.wanted: Optional[Set[str]] = None if orders.only is None else set(orders.only)
         self.files: Optional[Set[str]] = None if orders.only is None else {i.split("::")[0] for i in orders.only}
-        self.strangers: Dict[str, Set[str]] = {"foreign": set(), "shadowed": set()}
+        self.met: Dict[str, Set[str]] = {"foreign": set(), "shadowed": set(), "altered": set()}
+        self.lines: List[Dict[str, List[int]]] = []  # of each worker
+        self.texts = Texts(orders.tree, orders.files)
+        self.wrong: Set[str] = set()
+        self.copies: Dict[str, str] = {}  # id of a doomed copy -> of its target
+        self.undoomed: List[str] = []
         self.failed_reports = 0
         self.report = ""  # where the JUnit report goes, whatever folder the tests change to
 
@@ -55,6 +65,7 @@ class Probe:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         self.log("session", rootdir=_root(session.config))
+        WITNESS.note_hooks(session.config.pluginmanager)
 
     def pytest_collectstart(self, collector: pytest.Collector) -> None:
         if isinstance(collector, pytest.File):
@@ -103,18 +114,18 @@ class Probe:
                 config.hook.pytest_deselected(items=gone)
                 items[:] = kept
         self.log("collected", ids=[clean(item.nodeid, 4000) for item in items])
+        if self.orders.targets and not self.orders.doom:
+            targets = set(self.orders.targets)
+            self.copies, self.undoomed = plant(items, lambda i: self.from_top(i.nodeid) in targets, self.orders.mark)
+            self.log("planted", copies=self.copies, undoomed=self.undoomed)
         if self.orders.canary:
             items.append(Canary.from_parent(session, name="must_fail", nodeid=self.orders.canary_id))
             if self.orders.quiet and not self.worker:
                 config.pluginmanager.register(Quiet(self, session), "zwarm-ci-quiet")
 
     def from_top(self, nodeid: str) -> str:
-        """A node id, which counts from pytest's root, with its path from the tree's top, as the caller has it."""
-        path, colons, rest = nodeid.partition("::")
-        full = os.path.normpath(os.path.join(self.root, path))
-        if not (full + os.sep).startswith(self.orders.tree.rstrip(os.sep) + os.sep):
-            return nodeid
-        return os.path.relpath(full, self.orders.tree).replace(os.sep, "/") + colons + rest
+        """A node id with its path from the tree's top."""
+        return self.orders.from_top(nodeid, self.root)
 
     def is_wanted(self, nodeid: str) -> bool:
         """Asked for itself, or inside a file, folder or class that was."""
@@ -139,7 +150,22 @@ class Probe:
         self.log("end", id=clean(nodeid, 4000))
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Wrapper:
+        """Look at a test before it is called, and doom it where it is to be."""
+        path = self.from_top(item.nodeid).split("::")[0]
+        if path in self.orders.files and (wrong := self.texts.wrong(item, path, item.config)):
+            self.wrong.add(wrong)
+        undo = None
+        if (self.orders.doom or item.nodeid in self.copies) and not isinstance(item, Canary):
+            undo = doom(item)
+        yield
+        if undo is not None:
+            undo()
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: Any) -> Wrapper:
+        if self.orders.files and call.when == "call":
+            WITNESS.after_test(self.orders.tree, os.path.realpath(str(item.fspath)))
         outcome = yield
         report = outcome.get_result()
         if call.excinfo is not None and report.failed:
@@ -176,33 +202,51 @@ class Probe:
     def pytest_xdist_setupnodes(self, config: Any, specs: Any) -> None:
         """Workers start as this process did: xdist hands on the environment, its newer versions no loaded plugins."""
         os.environ.update(STARTED_WITH)
-        os.environ["ZWARM_CI_PROBE_WORKER"] = "1"
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        node.workerinput["zwarm_ci"] = json.dumps(self.orders.data)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
-        for kind, names in json.loads(getattr(node, "workeroutput", {}).get("zwarm_ci", "{}")).items():
-            self.strangers[kind].update(names)
+        said = json.loads(getattr(node, "workeroutput", {}).get("zwarm_ci", "{}"))
+        self.lines.append(said.pop("lines", {}))
+        planted = said.pop("planted", None)
+        if planted:
+            self.log("planted", **planted)
+        for kind, names in said.items():
+            self.met[kind].update(names)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: object, ids: List[str]) -> None:
-        self.log("collected", ids=[clean(i, 4000) for i in ids if i != self.orders.canary_id])
+        ours = [i for i in ids if i == self.orders.canary_id or (self.orders.mark and self.orders.mark in i)]
+        self.log("collected", ids=[clean(i, 4000) for i in ids if i not in ours])
 
     # -- the end
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: Any, exitstatus: int) -> Wrapper:
-        met = strangers(self.orders)
+        met: Dict[str, Any] = dict(strangers(self.orders))
         if self.worker:
-            session.config.workeroutput["zwarm_ci"] = json.dumps(met)
+            met["altered"] = self.altered(session.config)
+            planted = {"copies": self.copies, "undoomed": self.undoomed}
+            session.config.workeroutput["zwarm_ci"] = json.dumps(dict(met, lines=LINES.result(), planted=planted))
         yield
+        met["altered"] = self.altered(session.config)
+        parts = [LINES.result(), *self.lines]
         self.log(
             "finish",
             exit=int(getattr(session, "exitstatus", exitstatus)),
-            **{kind: sorted(self.strangers[kind].union(met[kind])) for kind in met},
+            **{kind: sorted(self.met[kind].union(met[kind])) for kind in met},
             failed=int(session.testsfailed),
             failed_reports=self.failed_reports,
             xml=self.report,
+            lines=merged(parts, self.orders.lines),
         )
+
+    def altered(self, config: Any) -> List[str]:
+        """What of the runner, and of the tests that matter, is not as it was."""
+        return [*look(self.orders.tree, config.pluginmanager), *sorted(self.wrong)]
 
 
 class Quiet:
@@ -213,7 +257,8 @@ class Quiet:
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
-        if report.failed and report.nodeid == self.probe.orders.canary_id:
+        ours = report.nodeid == self.probe.orders.canary_id or report.nodeid in self.probe.copies
+        if report.failed and ours:
             self.probe.failed_reports -= 1
             self.session.testsfailed -= 1
             self.session.testscollected -= 1
@@ -251,6 +296,10 @@ def pytest_load_initial_conftests(early_config: object) -> Wrapper:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: Any) -> None:
     """Put the hooks in place, and see to it that one failure does not hide the others."""
+    given = getattr(config, "workerinput", {}).pop("zwarm_ci", "")
+    if ORDERS.worker and given:
+        ORDERS.take(json.loads(given))
+        LINES.want(ORDERS.tree, ORDERS.lines)
     if not ORDERS.given:
         return
     option = config.option
@@ -266,3 +315,6 @@ def pytest_configure(config: Any) -> None:
     probe.report = os.path.abspath(os.path.expanduser(xmlpath)) if xmlpath else ""
     config.pluginmanager.register(probe, "zwarm-ci-probe")
     LOG("configured", pytest=pytest.__version__, python=sys.version.split()[0], junit=hasattr(option, "xmlpath"))
+
+
+WITNESS.begin()

@@ -13,12 +13,14 @@ from typing import Any, List
 
 from zwarm_ci_orders import Log, step_back, take_orders
 from zwarm_ci_unittest import Runner
+from zwarm_ci_witness import WITNESS
 
 
 def main(argv: List[str]) -> None:
     """Run `argv`: a script and its arguments."""
-    orders, _ = take_orders()
-    log = Log(orders)
+    orders, send, _ = take_orders()
+    WITNESS.begin()
+    log = Log(orders, send)
     step_back()
     log("loaded", python=sys.version.split()[0], executable=sys.executable)
     log("configured", python=sys.version.split()[0], junit=False)

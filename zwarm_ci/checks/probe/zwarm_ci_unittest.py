@@ -10,9 +10,12 @@ import os
 import sys
 import traceback
 import unittest
-from typing import Any, Iterator, List
+from typing import Any, Dict, Iterator, List
 
+from zwarm_ci_doom import doom_case, plant_cases
+from zwarm_ci_lines import Lines
 from zwarm_ci_orders import Log, Orders, clean, describe, step_back, strangers, take_orders
+from zwarm_ci_witness import WITNESS, look
 
 _TEXT_RUNNER = unittest.TextTestRunner  # whatever a script is given in its place
 _UNLOADABLE = "unittest.loader._FailedTest."
@@ -55,6 +58,8 @@ class Result(unittest.TextTestResult):
         super().startTest(test)
 
     def stopTest(self, test: Any) -> None:
+        if self.orders.only is not None:
+            WITNESS.after_test(self.orders.tree, os.path.realpath(_file_of(test)))
         super().stopTest(test)
         if self.told == id_of(test):  # an interrupted test has nothing to tell, and is still running for whoever looks
             self.log("end", id=id_of(test))
@@ -105,12 +110,18 @@ def flat(suite: Any) -> Iterator[Any]:
             yield test
 
 
+def _file_of(test: Any) -> str:
+    return str(getattr(sys.modules.get(type(test).__module__), "__file__", "") or "")
+
+
 class Runner:
     """What unittest.main is told to run its tests with."""
 
     def __init__(self, orders: Orders, log: Log) -> None:
         self.orders, self.log = orders, log
         self.red = 0  # of every suite so far
+        self.copies: Dict[str, str] = {}
+        self.lines = Lines(orders.tree, orders.lines, lambda path: "")
 
     def run(self, suite: Any) -> Result:
         tests: List[Any] = list(flat(suite))
@@ -122,6 +133,11 @@ class Runner:
         for name in sorted(_modules(tests)):
             self.log("module", id=name, skipped=False, text="")
         self.log("collected", ids=[id_of(t) for t in tests])
+        if self.orders.doom:
+            self.log("planted", copies={}, undoomed=[id_of(t) for t in tests if not doom_case(t)])
+        elif self.orders.targets:
+            self.copies = plant_cases(tests, self.orders.targets, id_of, self.orders.mark)
+            self.log("planted", copies=self.copies, undoomed=[])
         if self.orders.canary:
             canary = Canary()
             canary.name = self.orders.canary_id
@@ -133,7 +149,8 @@ class Runner:
         result = runner.run(suite)
         assert isinstance(result, Result)
         if self.orders.quiet:
-            others = [f for f in result.failures if id_of(f[0]) != self.orders.canary_id]
+            ours = {self.orders.canary_id, *self.copies}
+            others = [f for f in result.failures if id_of(f[0]) not in ours]
             result.red -= len(result.failures) - len(others)
             result.failures[:] = others
         self.red += result.red
@@ -144,6 +161,8 @@ class Runner:
             failed=self.red,
             failed_reports=self.red,
             xml="",
+            altered=look(self.orders.tree),
+            lines=self.lines.result(),
         )
         return result
 
@@ -166,8 +185,9 @@ def _modules(tests: List[Any]) -> List[str]:
 
 def main(argv: List[str]) -> int:
     """Run unittest with `argv`; 1 = something failed."""
-    orders, _ = take_orders()
-    log = Log(orders)
+    orders, send, _ = take_orders()
+    WITNESS.begin()
+    log = Log(orders, send)
     step_back()
     sys.path.insert(0, "")  # as `python -m` has it
     log("loaded", python=sys.version.split()[0], executable=sys.executable)

@@ -79,11 +79,35 @@ class Patch:
 
     def _blob(self, rev: str, path: str) -> bytes:
         key = (rev, path)
+        if ("blobs", "") not in self._kept:
+            self._kept["blobs", ""] = True
+            self._fetch()
         if key not in self._kept:
             self._kept[key] = self.repo.read(rev, path) or b""
         found = self._kept[key]
         assert isinstance(found, bytes)
         return found
+
+    def _fetch(self) -> None:
+        """Both sides of every changed file and link at once: a process each would be most of what guards take."""
+        wanted = [
+            (rev, c.path, blob)
+            for c in self.changes
+            for rev, mode, blob in ((self.base, c.old_mode, c.old), (self.tree, c.new_mode, c.new))
+            if mode in {*_FILES, "120000"}
+        ]
+        asked = "".join(f"{blob}\n" for _, _, blob in wanted).encode()
+        said = self.repo.git.run("cat-file", "--batch", stdin=asked).stdout if wanted else b""
+        at = 0
+        for rev, path, _ in wanted:
+            end = said.index(b"\n", at)
+            head = said[at:end].split()
+            if len(head) != 3:  # `missing`: in a partial clone
+                at = end + 1
+                continue
+            size = int(head[2])
+            self._kept[rev, path] = said[end + 1 : end + 1 + size]
+            at = end + 1 + size + 1
 
     def files(self, *, patched: bool = True) -> Sequence[str]:
         """Every path of the patched tree, or of the base's."""
@@ -109,29 +133,26 @@ class Patch:
 
     def hunks(self, path: str = "") -> tuple[Hunk, ...]:
         """The changed lines of all text files, or of one, in the order of paths and lines."""
-        key = ("hunks of", path)
+        key = ("hunks of", "")
         if key not in self._kept:
-            self._kept[key] = tuple(self._hunks(path))
+            self._kept[key] = tuple(self._hunks())
         found = self._kept[key]
         assert isinstance(found, tuple)
-        return found
+        return tuple(h for h in found if h.path == path) if path else found
 
-    def _hunks(self, path: str) -> Iterator[Hunk]:
-        if not path:
-            for change in self.changes:
-                yield from self.hunks(change.path)
-            return
-        if not any(c.path == path and {c.old_mode, c.new_mode} & _FILES for c in self.changes):
-            return
+    def _hunks(self) -> Iterator[Hunk]:
         shown = self.repo.git.run(
-            "diff-tree", "-p", "-r", "-U0", "--text", "--no-renames", "--no-ext-diff", "--no-textconv", self.base, self.tree,
-            "--", f":(top,literal){path}",
+            "diff-tree", "-p", "-r", "-U0", "--text", "--no-renames", "--no-ext-diff", "--no-textconv", self.base, self.tree
         ).stdout.split(b"\n")  # fmt: skip
-        at = 0
+        # A section a path, in the order of the changes; a changed type is a deletion and an addition. No name need be unquoted.
+        paths = iter([c for c in self.changes for _ in range(2 if c.status == "T" else 1)])
+        change, at = None, 0
         while at < len(shown):
+            if shown[at].startswith(b"diff --git "):
+                change = next(paths)
             header = _HUNK.match(shown[at])
             at += 1
-            if not header:
+            if not header or change is None:
                 continue
             gone, come = (int(n) if n is not None else 1 for n in (header[2], header[4]))
             lines: dict[bytes, list[str]] = {b"-": [], b"+": []}
@@ -139,7 +160,8 @@ class Patch:
                 if shown[at][:1] in lines:
                     lines[shown[at][:1]].append(decode(shown[at][1:]))
                 at += 1
-            yield Hunk(path, int(header[1]), tuple(lines[b"-"]), int(header[3]), tuple(lines[b"+"]))
+            if {change.old_mode, change.new_mode} & _FILES:
+                yield Hunk(change.path, int(header[1]), tuple(lines[b"-"]), int(header[3]), tuple(lines[b"+"]))
 
     def added(self) -> Iterator[tuple[str, int, str]]:
         """(path, line number in the new file, text) of every added line of text files."""

@@ -1,0 +1,82 @@
+"""Source that asks whether it is under test, ends the process, patches the runner, runs hidden code, or answers as an assert likes.
+
+Strict: what can fool a runner is refused, what may is shown. A person's own commit is asked about strong signs only, and not where
+the file does that kind of thing already: a debugger looks at frames, a command line ends its process.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from zwarm_ci.verdict import GuardFinding
+from zwarm_ci.verify.guards import asking_python, asking_tokens
+from zwarm_ci.verify.guards.base import Family, Patch
+from zwarm_ci.verify.guards.signs import CODE, PYTHON, Sign, fresh, unreadable
+
+_SAYS = {
+    "runner": "source that looks for the test runner",
+    "environment": "source that asks its environment",
+    "argv": "source that reads how the process was started",
+    "modules": "source that looks at what is loaded or set",
+    "frames": "source that looks at its callers",
+    "exit": "source that ends the process or hooks its end",
+    "dynamic": "source that runs code nobody can read",
+    "patch": "source that replaces parts of the runner, the language or other modules",
+    "results": "source that knows or rewrites results and tests",
+    "equality": "a comparison that may be made to please",
+    "mode": "a branch for tests or debugging",
+    "nesting": "source nested too deep to be read",
+    "unreadable": "source that cannot be read",
+}
+#: Files in which a command line lives, where asking for arguments and ending the process is the job.
+_COMMAND = re.compile(
+    r"(?:^|/)(?:__main__|main|cli|cmd|command|commands|console|bin|scripts?|tools?|examples?|docs?|bench\w*|gulpfile)(?:/|\.\w+$)|^_?build\.\w+$"
+)
+_FOR_TESTS = re.compile(
+    r"(?:^|[/_.\-])(?:pytest|testing|testutils?|test_?helpers?|mocks?|fakes?|unittest|jest|vitest|debug\w*|trace\w*|profil\w*)(?:[/_.\-]|$)",
+    re.IGNORECASE,
+)
+
+
+class Asking:
+    """Refuses added source that can know or fool its runner; what honest code does too asks for review."""
+
+    name = "asking"
+    family: Family = "asking"
+    firm = False
+
+    def look(self, patch: Patch) -> Iterator[GuardFinding]:
+        paths = [c.path for c in patch.changes if PurePosixPath(c.path).suffix in CODE and patch.is_source(c.path)]
+        for path in paths:
+            why = unreadable(patch.new(path))
+            if why and not unreadable(patch.old(path)):
+                yield GuardFinding(
+                    self.name, "refuse", path, None, f"{_SAYS['unreadable']}: {why}", "write it so that it can be read"
+                )
+        for path, sign, known in fresh(patch, paths, read):
+            level = "refuse" if sign.strong else "review"
+            if not patch.rules.strict and (
+                sign.plain or not sign.strong or sign.kind in known or _FOR_TESTS.search(path)
+            ):
+                continue
+            if sign.kind in {"argv", "exit"} and sign.plain and _COMMAND.search(path):
+                continue
+            yield GuardFinding(
+                self.name,
+                "refuse" if level == "refuse" else "review",
+                path,
+                sign.line,
+                f"{_SAYS[sign.kind]}: {sign.text}",
+                "make this change yourself",
+            )
+
+
+def read(path: str, text: str) -> list[Sign]:
+    """Every sign in one source file."""
+    if not text:
+        return []
+    if PurePosixPath(path).suffix not in PYTHON:
+        return asking_tokens.signs(path, "" if unreadable(text) else text)
+    return [*asking_python.signs(text), *asking_python.hidden(text)]

@@ -1,0 +1,66 @@
+"""Names by which Python code asks for its test runner, its frames, its exit: the vocabulary of `asking_python`."""
+
+from __future__ import annotations
+
+import re
+
+RUNNER = re.compile(
+    r"_?pytest(?:\.[\w.]+)?|py\.test|unittest2?(?:\.[\w.]+)?|nose2?|_?pluggy|hypothesis|xdist|doctest|PYTEST_\w+|_?PYTEST\w*"
+    r"|UNITTEST\w*|TOX_ENV\w*|NOSE\w*|ZWARM_\w*"
+)
+RUNNERS = frozenset(
+    "pytest _pytest unittest unittest2 nose nose2 pluggy xdist hypothesis doctest mock testtools".split()
+)
+ASKS_ENV = re.compile(
+    r"(?:^|_)(?:PY)?(?:UNIT)?TEST(?:S|ING|MODE|ED)?(?:_|$)|^CI$|^CONTINUOUS|GITHUB_ACTIONS|^TRAVIS|^JENKINS|^TOX|COVERAGE|^RUNNER_|GITLAB_CI|ZWARM",
+    re.IGNORECASE,
+)
+MODE = re.compile(
+    r"^_*(?:is_?|in_?|under_?|running_?)?(?:unit_?)?(?:test|tests|testing|test_?mode|pytest|mock|mocked|fake|stub"
+    r"|ci)(?:_?(?:mode|run|running|env|only|enabled))?_*$",
+    re.IGNORECASE,
+)
+DEBUG = re.compile(r"^_*(?:is_?|in_?)?debug(?:_?mode)?_*$|^__debug__$", re.IGNORECASE)
+FRAMES = frozenset(
+    "sys._getframe sys._current_frames inspect.stack inspect.currentframe inspect.trace inspect.getouterframes "
+    "inspect.getinnerframes traceback.extract_stack traceback.walk_stack "
+    "traceback.format_stack gc.get_objects gc.get_referrers gc.get_referents threading._current_frames sys.settrace "
+    "sys.setprofile threading.settrace threading.setprofile "
+    "sys.gettrace sys.getprofile sys.orig_argv sys._xoptions".split()
+)
+FRAME_FIELDS = frozenset({"f_back", "f_locals", "f_globals", "f_code", "tb_frame", "gi_frame", "cr_frame", "ag_frame"})
+EXITS = frozenset(
+    "os._exit os.abort os.kill os.killpg signal.raise_signal signal.pthread_kill atexit.register atexit._run_exitfuncs "
+    "os.execv os.execve os.execvp os.execl faulthandler._sigsegv".split()
+)
+SOFT_EXITS = frozenset({"sys.exit", "exit", "quit", "SystemExit", "builtins.exit", "builtins.quit"})
+DYNAMIC = frozenset(
+    "exec eval compile __import__ builtins.exec builtins.eval builtins.compile builtins.__import__ runpy.run_path "
+    "runpy.run_module types.FunctionType types.CodeType marshal.loads".split()
+)
+LOADS = frozenset(
+    {
+        "importlib.import_module",
+        "importlib.__import__",
+        "importlib.util.spec_from_file_location",
+        "importlib.reload",
+        "imp.load_source",
+        "importlib.util.find_spec",
+    }
+)
+HOOKS = frozenset(
+    "sys.excepthook sys.unraisablehook sys.displayhook sys.meta_path sys.path_hooks sys.breakpointhook sys.stdout "
+    "sys.stderr sys.__stdout__ threading.excepthook sys.exit sys.modules".split()
+)
+INTERNAL = frozenset(
+    "pytest _pytest unittest pluggy builtins __builtins__ AssertionError BaseException Exception doctest nose hypothesis xdist".split()
+)
+RESULTS = re.compile(
+    r"(?:^|/)(?:junit[\w.\-]*\.xml|[\w\-]*test-?results?[\w\-]*\.(?:xml|json)|\.coverage|coverage\.(?:xml|json)|lcov\.info"
+    r"|\.pytest_cache|lastfailed|\.zwarm)(?:/|$)"
+)
+TEST_PATH = re.compile(r"(?:^|/)(?:tests?/|__tests__/|conftest\.py$|test_\w*\.py$|\w+_test\.py$|pytest\.ini$)")
+WRITES = frozenset(
+    "write_text write_bytes unlink rename replace touch rmtree remove symlink_to move copy copyfile copy2 makedirs mkdir chmod".split()
+)
+PROC = re.compile(r"^/proc/(?:self|\d+)/(?:cmdline|environ|maps|stat|fd)|^/dev/(?:tty|stdout|stderr|fd)")

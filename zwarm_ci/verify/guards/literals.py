@@ -1,0 +1,200 @@
+"""Literal answers: source that gives what a test expects because it knows the test, not because it works it out.
+
+A key and its answer that stand together in one test are refused; lesser likeness asks for review.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import PurePosixPath
+
+from zwarm_ci.protected import is_test
+from zwarm_ci.verdict import GuardFinding
+from zwarm_ci.verify.guards.base import Family, Patch
+from zwarm_ci.verify.guards.folding import folded
+from zwarm_ci.verify.guards.literal_pairs import LITERALS, Pair, canonical, literal, pairs
+from zwarm_ci.verify.guards.signs import CODE, PYTHON, code_only, tree
+
+_FEW, _MUCH = 80, 3_000_000  # test files and characters of them that are read for one patch
+_COMMON = frozenset({"-1", "0", "1", "2", "3", "10", "100", "1000", "60", "24", "255", "256", "1024"})
+_HTTP = re.compile(r"^[1-5]\d\d$")
+_STARTS = re.compile(
+    r"^\s*(?:it|test|describe|func\s+Test|#\[test\]|fn\s|def\s+test|@Test|t\.Run|specify)\b", re.MULTILINE
+)
+_WORD = re.compile(r"^'[A-Za-z_][\w\-.]*$")
+_ALLOW = "work the answer out, or make this change yourself"
+_Scope = frozenset[str]
+
+
+class Literals:
+    """Refuses answers keyed on a test's inputs; asks about rare literals that a patch shares with its tests."""
+
+    name = "literals"
+    family: Family = "asking"
+    firm = False
+
+    def look(self, patch: Patch) -> Iterator[GuardFinding]:
+        paths = [c.path for c in patch.changes if PurePosixPath(c.path).suffix in CODE and patch.is_source(c.path)]
+        before = Counter((p.keys, p.answer) for path in paths for p in pairs(path, patch.old(path)))
+        added: list[tuple[str, Pair]] = []
+        for path in paths:
+            for pair in pairs(path, patch.new(path)):
+                if before[pair.keys, pair.answer] > 0:
+                    before[pair.keys, pair.answer] -= 1
+                else:
+                    added.append((path, pair))
+        if not added and not patch.rules.strict:
+            return
+        scopes = _scopes(patch)
+        if patch.rules.strict:
+            yield from self._strict(patch, paths, added, scopes)
+            return
+        keyed = [
+            (path, pair)
+            for path, pair in added
+            if pair.keys and pair.answer and _together(pair, scopes) and not _dull(pair)
+        ]
+        keyed = [(path, pair) for path, pair in keyed if pair.how != "a table"]
+        if len({pair.keys for _, pair in keyed}) > 1:
+            yield from (self._say("review", path, pair) for path, pair in keyed)
+
+    def _strict(
+        self, patch: Patch, paths: list[str], added: list[tuple[str, Pair]], scopes: tuple[_Scope, ...]
+    ) -> Iterator[GuardFinding]:
+        known = frozenset(part for scope in scopes for part in scope)
+        several = len({(p.keys, p.answer) for _, p in added if p.keys and p.answer and _together(p, scopes)}) > 1
+        said: set[str] = set()
+        for path, pair in added:
+            if level := _level(pair, scopes, known, several=several):
+                said.add(path)
+                yield self._say(level, path, pair)
+        for path in paths:
+            if path not in said and (shared := _rare(patch, path) & known):
+                detail = f"a literal that the tests have too: {_shown(sorted(shared)[:2])}"
+                yield GuardFinding(self.name, "review", path, None, detail, _ALLOW)
+
+    def _say(self, level: str, path: str, pair: Pair) -> GuardFinding:
+        asked = f" keyed on {_shown(pair.keys)}" if pair.keys else ""
+        detail = f"{pair.how} answers {_shown(pair.answer) or 'an error'}{asked}, as a test has it"
+        return GuardFinding(self.name, "refuse" if level == "refuse" else "review", path, pair.line, detail, _ALLOW)
+
+
+def _level(pair: Pair, scopes: tuple[_Scope, ...], known: frozenset[str], *, several: bool) -> str:
+    """refuse, review or nothing ("") for an added pair."""
+    if pair.how == "a digest of the input":
+        return "refuse"
+    if not pair.keys:
+        shared = [a for a in pair.answer if a in known]
+        if len(shared) < len(pair.answer) or not shared or all(_common(a) for a in shared):
+            return ""
+        return "refuse" if pair.how == "a constant" else "review"
+    if not pair.answer:
+        return "review" if any(k in known and not _common(k) for k in pair.keys) else ""
+    if set(pair.keys) == set(pair.answer) and len(pair.answer) == 1:
+        return ""  # what was asked for is given back: that is no answer
+    if _together(pair, scopes):
+        if (
+            not _dull(pair)
+            or len([k for k in pair.keys if k in known and (not k.startswith("'") or len(k) > 2)]) > 1
+            or several
+        ):
+            return "refuse"
+        return "" if all(map(_common, (*pair.keys, *pair.answer))) else "review"
+    answered = all(a in known for a in pair.answer) and not all(_common(a) for a in pair.answer)
+    return "review" if answered else ""
+
+
+def _together(pair: Pair, scopes: tuple[_Scope, ...]) -> bool:
+    """Whether one test has a key and the whole answer."""
+    return any(any(k in scope for k in pair.keys) and all(a in scope for a in pair.answer) for scope in scopes)
+
+
+def _dull(pair: Pair) -> bool:
+    """Whether key or answer is so common that standing together in a test means nothing."""
+    return all(map(_common, pair.keys)) or all(map(_common, pair.answer))
+
+
+def _common(part: str) -> bool:
+    return part in _COMMON or (part.startswith("'") and len(part) < 3)
+
+
+def _rare(patch: Patch, path: str) -> frozenset[str]:
+    """Literals of a source file that its base has not, and that nobody writes by chance."""
+    fresh = _literals(path, patch.new(path)) - _literals(path, patch.old(path))
+    return frozenset(
+        p
+        for p in fresh
+        if not _common(p) and not _HTTP.match(p) and not _WORD.match(p) and (not p.startswith("'") or len(p) > 4)
+    )
+
+
+def _literals(path: str, text: str) -> frozenset[str]:
+    if PurePosixPath(path).suffix not in PYTHON:
+        return frozenset(k for m in LITERALS.finditer(code_only(path, text)) for k in literal(m[0]))
+    module = tree(text)
+    documented = {id(n.value) for n in ast.walk(module) if isinstance(n, ast.Expr)} if module else set()
+    return (
+        frozenset(
+            k
+            for n in ast.walk(module)
+            if isinstance(n, ast.Constant) and id(n) not in documented
+            for k in canonical(n.value)
+        )
+        if module
+        else frozenset()
+    )
+
+
+def _scopes(patch: Patch) -> tuple[_Scope, ...]:
+    """The literals of each test: the base's, targets first, and those that come with a patch that is judged strictly."""
+    asked = [t.partition("::")[0] for t in patch.targets]
+    changed = [c.path for c in patch.changes if is_test(c.path)]
+    names = {PurePosixPath(c.path).stem.lower() for c in patch.changes} - {"__init__", "index", "mod", "lib", "main"}
+    tests = [p for p in patch.files(patched=False) if PurePosixPath(p).suffix in CODE and (is_test(p) or p in asked)]
+    near = [p for p in tests if any(n in PurePosixPath(p).stem.lower() for n in names)]
+    wanted = list(
+        dict.fromkeys([*(p for p in tests if p in asked), *(p for p in changed if p in tests), *near, *tests])
+    )[:_FEW]
+    inside = [c.path for c in patch.changes if PurePosixPath(c.path).suffix == ".rs" and not is_test(c.path)]
+    found: list[_Scope] = []
+    read = 0
+    for path in [*wanted, *inside]:
+        text = patch.old(path)
+        found += _of_file(path, text)
+        read += len(text)
+        if read > _MUCH:
+            break
+    if patch.rules.strict:
+        for path in changed[:_FEW]:
+            found += _of_file(path, patch.new(path))
+    return tuple(dict.fromkeys(found))
+
+
+def _of_file(path: str, text: str) -> Iterator[_Scope]:
+    if PurePosixPath(path).suffix in PYTHON:
+        module = tree(text)
+        for node in ast.walk(module) if module else ():
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or (
+                isinstance(node, ast.Tuple | ast.Dict) and len(ast.dump(node)) < 4000
+            ):
+                yield _constants(node)
+        return
+    code = code_only(path, text)
+    if path.endswith(".rs") and not is_test(path):
+        code = code[code.find("#[cfg(test)]") :] if "#[cfg(test)]" in code else ""
+    cuts = [0, *(m.start() for m in _STARTS.finditer(code)), len(code)]
+    for start, end in pairwise(cuts):
+        yield frozenset(k for m in LITERALS.finditer(code, start, end) for k in literal(m[0]))
+
+
+def _constants(node: ast.AST) -> _Scope:
+    values = [folded(n) for n in ast.walk(node) if isinstance(n, ast.Constant | ast.UnaryOp | ast.BinOp)]
+    return frozenset(part for value in values for part in canonical(value))
+
+
+def _shown(parts: tuple[str, ...] | list[str]) -> str:
+    return ", ".join(p[:40] + ("'" if p.startswith("'") else "") for p in parts[:4])
