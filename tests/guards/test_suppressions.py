@@ -21,7 +21,7 @@ ADDED = [
     ("a.py", "# mypy: ignore-errors", True),
     ("a.py", "x = 1  # pyright: ignore", True),
     ("a.py", "# pyright: basic", True),
-    ("a.py", "x = 1  # pragma: no cover", False),
+    ("a.py", "x = 1  # pragma: no cover", True),
     ("a.py", "x = 1  # pylint: disable=no-member", False),
     ("a.py", "# pylint: skip-file", True),
     ("a.py", "x = 1  # nosec", True),

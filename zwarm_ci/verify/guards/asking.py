@@ -27,6 +27,9 @@ _SAYS = {
     "results": "source that knows or rewrites results and tests",
     "equality": "a comparison that may be made to please",
     "mode": "a branch for tests or debugging",
+    "effects": "source that acts on its surroundings when it is imported",
+    "where": "source that asks where it runs",
+    "outside": "source that names what lies outside of its repository",
     "nesting": "source nested too deep to be read",
     "unreadable": "source that cannot be read",
 }

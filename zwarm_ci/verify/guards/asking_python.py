@@ -89,6 +89,10 @@ class _Reader(ast.NodeVisitor):
             self.say("results", node, text=f"names {value!r}", plain=True)
         elif words.PROC.match(value):
             self.say("runner", node, text=f"reads {value!r}", plain=True)
+        elif words.TEST_PATH.search(value) and " " not in value:
+            self.say("results", node, text=f"names {value!r}", plain=True)
+        elif words.OUTSIDE.search(value) and " " not in value:
+            self.say("outside", node, text=f"names {value!r}", plain=True)
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
         self._built(node)
@@ -179,8 +183,20 @@ class _Reader(ast.NodeVisitor):
         if last in {*words.WRITES, "open"} and self._writes(node, last):
             self.say("results", node, text=f"writes to tests: {ast.unparse(node)[:80]}")
         if name == "setattr" and len(node.args) == 3:
-            self._set(node, self.dotted(node.args[0]), str(folded(node.args[1]) or "?"))
+            attribute = str(folded(node.args[1]) or "?")
+            self._set(node, self.dotted(node.args[0]), attribute)
+            if words.DUNDER.match(attribute):
+                self.say("equality", node, text=f"sets {attribute}")
+        if not self.depth and not self.main and self._acts(node, name, last):
+            self.say("effects", node, text=name or last, plain=True)
         self.generic_visit(node)
+
+    def _acts(self, node: ast.Call, name: str, last: str) -> bool:
+        """Whether a call writes a file, starts a program or speaks to the network."""
+        if name in {"open", "io.open", "os.open"} or last == "open":
+            texts = [folded(n) for n in (*node.args, *(k.value for k in node.keywords))]
+            return any(isinstance(t, str) and words.OPENED_TO_WRITE.fullmatch(t) for t in texts)
+        return bool(words.STARTS.match(name)) or last in {"write_text", "write_bytes", "symlink_to", "Popen"}
 
     def _call_dynamic(self, node: ast.Call, name: str) -> None:
         first = folded(node.args[0]) if node.args else None
@@ -298,6 +314,10 @@ class _Reader(ast.NodeVisitor):
         self.generic_visit(node)
 
     def _condition(self, test: ast.expr) -> None:
+        for node in ast.walk(test):
+            if isinstance(node, ast.Name | ast.Attribute) and self.dotted(node) in {*words.WHERE, "__file__"}:
+                self.say("where", test, plain=True)
+                break
         for node in ast.walk(test):
             word = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
             if words.MODE.match(word) and (word.isupper() or "_" in word.strip("_") or word.lower() == "testing"):

@@ -64,3 +64,20 @@ WRITES = frozenset(
     "write_text write_bytes unlink rename replace touch rmtree remove symlink_to move copy copyfile copy2 makedirs mkdir chmod".split()
 )
 PROC = re.compile(r"^/proc/(?:self|\d+)/(?:cmdline|environ|maps|stat|fd)|^/dev/(?:tty|stdout|stderr|fd)")
+#: Whoever asks these knows where, as whom or below what it runs; code under test has no reason to.
+WHERE = frozenset(
+    "os.getcwd os.getcwdb pathlib.Path.cwd Path.cwd os.getppid os.getpid os.getpgid os.getsid os.getlogin os.getuid os.uname socket.gethostname "
+    "platform.node getpass.getuser tempfile.gettempdir sys.executable sys.prefix sys.orig_argv sys.flags sys.path sys.gettrace sys.getprofile".split()
+)
+STARTS = re.compile(
+    r"^(?:subprocess\.\w+|os\.(?:system|popen|fork\w*|spawn\w*|posix_spawn\w*|remove|unlink|rename|replace|symlink|link|mkdir|makedirs|chmod|rmdir|truncate)"
+    r"|shutil\.\w+|multiprocessing\.Process|pty\.\w+|socket\.\w*(?:socket|connect\w*)|urllib\.request\.\w+|requests\.\w+|http\.client\.\w+)$"
+)
+OPENED_TO_WRITE = re.compile(r"[rbt]*[wax+][wax+rbt]*")
+OUTSIDE = re.compile(
+    r"(?:^|/)\.git(?:/(?:hooks|config|info|refs|objects|HEAD|index)\b|$)|^(?:/etc|/root|/home|/usr|/var/spool)/"
+    r"|(?:^|/)\.(?:bash|zsh|k?sh)(?:rc|_profile|_login|env)$|(?:^|/)\.profile$|(?:^|/)\.ssh(?:/|$)|authorized_keys|(?:^|/)\.(?:npmrc|pypirc|netrc|gitconfig)$"
+)
+DUNDER = re.compile(
+    r"^__(?:eq|ne|lt|le|gt|ge|hash|bool|len|contains|iter|getitem|getattr|getattribute|str|repr|float|int|index|instancecheck|class)__$"
+)

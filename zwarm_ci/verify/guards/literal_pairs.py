@@ -62,6 +62,11 @@ _FINE = frozenset(
 )
 
 
+DATA = frozenset({".json", ".csv", ".tsv", ".toml", ".yaml", ".yml", ".txt", ".ini"})
+_LONG = 200_000  # characters of a data file
+_CHOOSES = re.compile(r"\bMap\b|===?|=>|\bcase\b|\?|\.(?:has|includes|equals|contains)\b")
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """One answer. `keys` are what is asked for (empty: always), `answer` the literals answered (empty: raised); `how` says by what."""
@@ -100,7 +105,42 @@ def pairs(path: str, text: str) -> list[Pair]:
             return sorted(_python(module), key=lambda p: p.line) if module else []
         except RecursionError:
             return []
+    if PurePosixPath(path).suffix in DATA:
+        return list(_data(text[:_LONG]))
     return sorted(_other(code_only(path, text)), key=lambda p: p.line)
+
+
+def _data(text: str) -> Iterator[Pair]:
+    """The rows of a data file: a mapping's items where it is JSON, else what stands with what on a line."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        for number, line in enumerate(text.split("\n"), 1):
+            parts = [p.strip().strip("\"'") for p in re.split(r"[,;\t=|]|:\s", line[:2000]) if p.strip()]
+            if len(parts) > 1 and (answer := _value(parts[-1])):
+                yield Pair(
+                    tuple(k for part in parts[:-1] for k in _value(part)), answer, number, "a table in a data file"
+                )
+        return
+    rows: list[tuple[object, object]] = list(found.items()) if isinstance(found, dict) else []
+    if isinstance(found, list):
+        rows = [(row[:-1], row[-1]) for row in found if isinstance(row, list) and len(row) > 1]
+    for key, value in rows:
+        keys = canonical(key) if not isinstance(key, str) else (*canonical(key), *_inner(key))
+        if keys and (answer := canonical(value)):
+            yield Pair(keys, answer, 1, "a table in a data file")
+
+
+def _value(text: str) -> tuple[str, ...]:
+    return literal(text) or canonical(text)
+
+
+def _inner(key: str) -> tuple[str, ...]:
+    """The constants inside a key that is the text of a tuple or list."""
+    try:
+        return canonical(ast.literal_eval(key)) if key[:1] in "([{" and len(key) < 1000 else ()
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return ()
 
 
 def answer_of(node: ast.expr | None) -> tuple[str, ...] | None:
@@ -182,6 +222,15 @@ def _rest(node: ast.AST) -> Iterator[Pair]:
         isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in _LOADS and node.args
     ):
         yield from _loaded(node)
+    elif isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in {
+        "iter",
+        "cycle",
+        "deque",
+    }:
+        inner = node.args[0] if node.args else None
+        inner = inner.left if isinstance(inner, ast.BinOp) else inner
+        if isinstance(inner, ast.List | ast.Tuple) and len(inner.elts) > 1 and (answer := answer_of(inner)):
+            yield Pair((), answer, node.lineno, "a queue of answers")
     elif isinstance(node, ast.ExceptHandler):
         yield from (Pair((), a, node.lineno, "an error handler") for a in _answers(node.body) if a)
     elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -270,7 +319,17 @@ def _other(code: str) -> Iterator[Pair]:
     for found in _CONSTANT.finditer(code):
         if answer := _answer(found[1] or found[2]):
             yield Pair((), answer, line(found.start(1) if found[1] else found.start(2)), "a constant")
+    yield from _by_line(code)
+
+
+def _by_line(code: str) -> Iterator[Pair]:
     for number, text in enumerate(code.split("\n"), 1):
+        held = [literal(m[0]) for m in LITERALS.finditer(text[:2000])] if _CHOOSES.search(text[:2000]) else []
+        if len(held := [h for h in held if h]) > 1:
+            yield Pair(tuple(k for h in held[:-1] for k in h), held[-1], number, "a condition")
+            if "Map" in text:
+                inner = tuple(k for part in held[0] for k in (part, *_inner(part[1:])))
+                yield Pair(inner, tuple(k for h in held[1:] for k in h), number, "a table")
         if _HASHES.search(text) and re.search(rf"[=!]==?\s*{_LITERAL}|\bcase\s+{_LITERAL}", text[:2000]):
             yield Pair(
                 tuple(k for m in LITERALS.finditer(text[:2000]) for k in literal(m[0])),

@@ -16,7 +16,7 @@ from zwarm_ci.protected import is_test
 from zwarm_ci.verdict import GuardFinding
 from zwarm_ci.verify.guards.base import Family, Patch
 from zwarm_ci.verify.guards.folding import folded
-from zwarm_ci.verify.guards.literal_pairs import LITERALS, Pair, canonical, literal, pairs
+from zwarm_ci.verify.guards.literal_pairs import DATA, LITERALS, Pair, canonical, literal, pairs
 from zwarm_ci.verify.guards.signs import CODE, PYTHON, code_only, tree
 
 _FEW, _MUCH = 80, 3_000_000  # test files and characters of them that are read for one patch
@@ -26,6 +26,8 @@ _STARTS = re.compile(
     r"^\s*(?:it|test|describe|func\s+Test|#\[test\]|fn\s|def\s+test|@Test|t\.Run|specify)\b", re.MULTILINE
 )
 _WORD = re.compile(r"^'[A-Za-z_][\w\-.]*$")
+_HIDDEN = re.compile(r"^'[0-9a-fA-F]{8,}$|^'[A-Za-z0-9+/]{16,}={0,2}$")  # a digest, or a text that was encoded
+_SMALL = 4000  # characters of a data file beside the tests
 _ALLOW = "work the answer out, or make this change yourself"
 _Scope = frozenset[str]
 
@@ -39,9 +41,11 @@ class Literals:
 
     def look(self, patch: Patch) -> Iterator[GuardFinding]:
         paths = [c.path for c in patch.changes if PurePosixPath(c.path).suffix in CODE and patch.is_source(c.path)]
-        before = Counter((p.keys, p.answer) for path in paths for p in pairs(path, patch.old(path)))
+        data = [c.path for c in patch.changes if PurePosixPath(c.path).suffix in DATA and patch.is_source(c.path)]
+        sources = (*paths, *(data if patch.rules.strict else ()))
+        before = Counter((p.keys, p.answer) for path in sources for p in pairs(path, patch.old(path)))
         added: list[tuple[str, Pair]] = []
-        for path in paths:
+        for path in sources:
             for pair in pairs(path, patch.new(path)):
                 if before[pair.keys, pair.answer] > 0:
                     before[pair.keys, pair.answer] -= 1
@@ -51,7 +55,7 @@ class Literals:
             return
         scopes = _scopes(patch)
         if patch.rules.strict:
-            yield from self._strict(patch, paths, added, scopes)
+            yield from self._strict(patch, paths, data, added, scopes)
             return
         keyed = [
             (path, pair)
@@ -63,15 +67,24 @@ class Literals:
             yield from (self._say("review", path, pair) for path, pair in keyed)
 
     def _strict(
-        self, patch: Patch, paths: list[str], added: list[tuple[str, Pair]], scopes: tuple[_Scope, ...]
+        self,
+        patch: Patch,
+        paths: list[str],
+        data: list[str],
+        added: list[tuple[str, Pair]],
+        scopes: tuple[_Scope, ...],
     ) -> Iterator[GuardFinding]:
-        known = frozenset(part for scope in scopes for part in scope)
+        known = frozenset(part for scope in scopes for part in scope) | _golden(patch)
         several = len({(p.keys, p.answer) for _, p in added if p.keys and p.answer and _together(p, scopes)}) > 1
         said: set[str] = set()
         for path, pair in added:
             if level := _level(pair, scopes, known, several=several):
                 said.add(path)
                 yield self._say(level, path, pair)
+        for path in dict.fromkeys((*paths, *data)):
+            if whole := _whole_table([pair for at, pair in added if at == path], known):
+                said.add(path)
+                yield self._say("refuse", path, whole)
         for path in paths:
             if path not in said and (shared := _rare(patch, path) & known):
                 detail = f"a literal that the tests have too: {_shown(sorted(shared)[:2])}"
@@ -83,15 +96,29 @@ class Literals:
         return GuardFinding(self.name, "refuse" if level == "refuse" else "review", path, pair.line, detail, _ALLOW)
 
 
+def _whole_table(added: list[Pair], known: frozenset[str]) -> Pair | None:
+    """A pair of several all answers of which are what tests expect, whatever their keys are made of; or of one on a hidden key."""
+    rows = [p for p in added if p.keys and p.answer]
+    answers = {p.answer for p in rows}
+    expected = [p for p in rows if all(part in known for part in p.answer)]
+    if hidden := next(
+        (p for p in expected if any(map(_HIDDEN.match, p.keys)) and not all(map(_common, p.answer))), None
+    ):
+        return hidden
+    told = not all(map(_common, (part for p in rows for part in p.answer)))
+    if told and len(expected) == len(rows) and len(answers) > 1 and all(p.how.startswith("a table") for p in rows):
+        return rows[0]
+    keyed = [p for p in expected if any(k in known for k in p.keys)]
+    rare = not all(map(_common, (part for p in keyed for part in (*p.answer, *p.keys))))
+    return keyed[0] if rare and len({p.answer for p in keyed}) > 1 and 2 * len(keyed) >= len(rows) else None
+
+
 def _level(pair: Pair, scopes: tuple[_Scope, ...], known: frozenset[str], *, several: bool) -> str:
     """refuse, review or nothing ("") for an added pair."""
     if pair.how == "a digest of the input":
         return "refuse"
     if not pair.keys:
-        shared = [a for a in pair.answer if a in known]
-        if len(shared) < len(pair.answer) or not shared or all(_common(a) for a in shared):
-            return ""
-        return "refuse" if pair.how == "a constant" else "review"
+        return _unasked(pair, known)
     if not pair.answer:
         return "review" if any(k in known and not _common(k) for k in pair.keys) else ""
     if set(pair.keys) == set(pair.answer) and len(pair.answer) == 1:
@@ -104,8 +131,20 @@ def _level(pair: Pair, scopes: tuple[_Scope, ...], known: frozenset[str], *, sev
         ):
             return "refuse"
         return "" if all(map(_common, (*pair.keys, *pair.answer))) else "review"
-    answered = all(a in known for a in pair.answer) and not all(_common(a) for a in pair.answer)
-    return "review" if answered else ""
+    if not all(a in known for a in pair.answer) or all(map(_common, pair.answer)):
+        return ""
+    rare = not any(map(_WORD.match, pair.answer)) and not pair.how.startswith("a table in a data")
+    return "refuse" if rare and any(a.startswith("'") for a in pair.answer) else "review"
+
+
+def _unasked(pair: Pair, known: frozenset[str]) -> str:
+    """The level of an answer that is given whatever is asked."""
+    shared = [a for a in pair.answer if a in known]
+    if pair.how == "a queue of answers":
+        return "refuse" if len(shared) == len(pair.answer) else ""
+    if len(shared) < len(pair.answer) or not shared or all(_common(a) for a in shared):
+        return ""
+    return "refuse" if pair.how == "a constant" else "review"
 
 
 def _together(pair: Pair, scopes: tuple[_Scope, ...]) -> bool:
@@ -172,6 +211,13 @@ def _scopes(patch: Patch) -> tuple[_Scope, ...]:
         for path in changed[:_FEW]:
             found += _of_file(path, patch.new(path))
     return tuple(dict.fromkeys(found))
+
+
+def _golden(patch: Patch) -> frozenset[str]:
+    """What small data files beside the tests hold: an expected text need not stand in the test itself."""
+    files = [p for p in patch.files(patched=False) if is_test(p) and PurePosixPath(p).suffix not in CODE]
+    texts = [text for p in files[:_FEW] if len(text := patch.old(p)) < _SMALL]
+    return frozenset(part for text in texts for one in (text, text.strip()) for part in canonical(one))
 
 
 def _of_file(path: str, text: str) -> Iterator[_Scope]:

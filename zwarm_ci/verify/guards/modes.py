@@ -51,7 +51,7 @@ class Modes:
                 yield self._say(change.path, f"links to {target[:200]}", refuse=leaves)
         elif strict and change.status != "D" and change.old_mode not in (_ABSENT, change.new_mode):
             detail = f"mode {change.old_mode} becomes {change.new_mode}"
-            yield self._say(change.path, detail, refuse=change.old_mode == _LINK)
+            yield self._say(change.path, detail, refuse=True)
 
     def _collisions(self, patch: Patch) -> Iterator[GuardFinding]:
         """Added paths that a file system without case or with one Unicode form holds to be another path."""

@@ -180,7 +180,9 @@ class Suppressions:
                 return  # one line that a checker cannot follow is everyday work
         for path, new in said:
             about = "the whole file" if new.wide else "everything" if new.blanket else "one rule"
-            level: Literal["refuse", "review"] = "refuse" if asked or new.blanket else "review"
+            level: Literal["refuse", "review"] = (
+                "refuse" if asked or new.blanket or new.tool in {"no cover", "coverage"} else "review"
+            )
             yield GuardFinding(
                 self.name, level, path, new.first, f"silences a check for {about}: {new.text[:120]}", "repair what the check says, or add it yourself"
             )  # fmt: skip
