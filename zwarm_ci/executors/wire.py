@@ -81,7 +81,7 @@ def read_result(event: dict[str, Any]) -> Report:
     origin = Origin(**{**fields["origin"], **_tuples(fields["origin"], "places")}) if fields["origin"] else None
     counts = {name: Usage(**fields[name]) for name in ("usage", "total")}
     models = tuple((model, Usage(**usage)) for model, usage in fields["models"])
-    return Report(**{**fields, **counts, "origin": origin, "models": models})
+    return Report(**{**fields, **counts, "origin": origin, "models": models, "left": tuple(fields.get("left", ()))})
 
 
 def _tuples(data: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -55,6 +55,15 @@ def untouched_runner(court: Court, check: Check, result: CheckResult) -> None:
         )
 
 
+def _ran_on_the_base(court: Court, check: Check) -> bool:
+    """Whether any run of the base got as far as a test, so that what its plugins change of the runner is known."""
+    base = court.trees.seen(court.trees.repo.tree_of(court.base), check)
+    return any(
+        r.passed or r.skipped or any(not i.endswith("::startup") for i in r.failed)
+        for r in (court.baseline.result(check.name), *base)
+    )
+
+
 def odd_code(court: Court, check: Check, result: CheckResult) -> list[str]:
     """The runner's functions whose code a run changed, less those that runs of the base change too."""
     base = court.trees.seen(
@@ -100,6 +109,9 @@ def compare(
         moved = _moved(gone, before, result)
         gone, lost = ([i for i in ids if i not in moved] for ids in (gone, lost))
     found = _missing(court, check, before, result, gone, whole=not asked)
+    if altered := odd_code(court, check, result):  # no run of the base tells whether its plugins do that
+        detail = f"{check.name} ran with the runner's own code changed: {names(altered)}"
+        found = (*found, GuardFinding("runner", "review", "", None, detail, "see which plugin does it"))
     red = [i for i in lost if i not in gone]
     return (*found, *(_chance(court, check, red, result, prepared) if red else ()))
 

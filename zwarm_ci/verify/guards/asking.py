@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from zwarm_ci.verdict import GuardFinding
@@ -82,4 +83,8 @@ def read(path: str, text: str) -> list[Sign]:
         return []
     if PurePosixPath(path).suffix not in PYTHON:
         return asking_tokens.signs(path, "" if unreadable(text) else text)
-    return [*asking_python.signs(text), *asking_python.hidden(text)]
+    found = [*asking_python.signs(text), *asking_python.hidden(text)]
+    if "\r" not in text:
+        return found
+    ends = [m.end() for m in re.finditer(r"\r\n?|\n", text)]  # Python's lines, which are not git's
+    return [replace(s, line=text.count("\n", 0, ends[s.line - 2] if s.line > 1 else 0) + 1) for s in found]
