@@ -33,26 +33,18 @@ def must_pass(result: CheckResult, targets: Sequence[str], check: Check, *, cut:
 
 
 def untouched_runner(court: Court, check: Check, result: CheckResult) -> None:
-    """The run leaves things as a run of the base does: the runner's own functions, the tests and settings, nothing running.
+    """The run leaves things as a run of the base does: the runner's own functions, the tests and settings.
 
     Raises:
         Rejected: unverifiable.
     """
     usual = court.baseline.result(check.name)
-    base = court.trees.seen(
-        court.trees.repo.tree_of(court.base), check
-    )  # parts of a suite load other plugins than the whole
-    known = {name for one in (usual, *base) for name in one.altered}
-    if altered := [name for name in result.altered if name not in known]:
+    if (altered := odd_code(court, check, result)) and _ran_on_the_base(court, check):
         raise Rejected("unverifiable", f"runner: {check.name} ran with its own code changed: {names(altered)}")
     held = court.trees.repo.files(court.base)
     edited = [p for p in result.edited if p not in usual.edited and is_protected(p, court.rules.protect)]
     if edited := [p for p in edited if p in held or is_setting(p) or p.endswith("conftest.py")]:
         raise Rejected("unverifiable", f"runner: {check.name} rewrote {names(edited)} while it ran")
-    if court.rules.strict and (left := [name for name in result.left if name not in usual.left]):
-        raise Rejected(
-            "unverifiable", f"runner: {check.name} left {names(left)} running, which it does not on the base"
-        )
 
 
 def _ran_on_the_base(court: Court, check: Check) -> bool:
@@ -112,6 +104,9 @@ def compare(
     if altered := odd_code(court, check, result):  # no run of the base tells whether its plugins do that
         detail = f"{check.name} ran with the runner's own code changed: {names(altered)}"
         found = (*found, GuardFinding("runner", "review", "", None, detail, "see which plugin does it"))
+    if left := [name for name in result.left if name not in before.left]:
+        detail = f"{check.name} left {names(left)} running, which it does not on the base; it was ended"
+        found = (*found, GuardFinding("runner", "review", "", None, detail, "see what starts it"))
     red = [i for i in lost if i not in gone]
     return (*found, *(_chance(court, check, red, result, prepared) if red else ()))
 
