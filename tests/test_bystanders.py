@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -337,9 +338,29 @@ def test_another_hard_link_is_no_change_and_a_link_elsewhere_is_one(tmp_path: Pa
     assert changed(before, below(tmp_path)) == [str(tmp_path / "b")]
 
 
-def test_a_look_at_a_thousand_files_takes_a_tenth_of_a_second_of_processor(here: Scene) -> None:
-    here.repo.commit("many", {f"d{i % 30}/f{i}.txt": str(i) for i in range(1000)})
-    here.bystanders.begin()
-    started = time.process_time()
-    assert here.after(lambda: None) == Seen(())
-    assert time.process_time() - started < 0.4, "0.1 s where nothing else runs"
+def test_a_link_that_comes_and_goes_elsewhere_is_another_environments_and_an_edit_is_not(here: Scene) -> None:
+    """uv and pnpm share files by hard links: an install or removal elsewhere changes nothing but the ctime here."""
+    code, record = here.site / "shared.py", here.site / "shared-1.dist-info" / "RECORD"
+    code.write_text("x = 1\n")
+    digest = base64.urlsafe_b64encode(hashlib.sha256(code.read_bytes()).digest()).rstrip(b"=").decode()
+    record.parent.mkdir()
+    record.write_text(f"shared.py,sha256={digest},6\nshared-1.dist-info/RECORD,,\n")
+    cache = here.repo.path.parent / "cache"
+    cache.mkdir()
+    for file in (code, record):
+        (cache / file.name).hardlink_to(file)
+
+    def elsewhere() -> None:
+        for file in (code, record):
+            (cache / "other").hardlink_to(file)
+            (cache / "other").unlink()
+
+    before = here.bystanders.begin()
+    assert levels(here.since(before, elsewhere)) == []
+
+    def edit() -> None:
+        times = code.stat()
+        code.write_text("x = 2\n")
+        os.utime(code, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    assert [level for level, _ in levels(here.since(before, edit))] == ["refuse"]

@@ -88,7 +88,7 @@ def _vacuous(repo: Repo, bug: Bug) -> Iterator[Offer]:
 
 @kind("swallow failure", "go")
 def _swallow(repo: Repo, bug: Bug) -> Iterator[Offer]:
-    yield _test(bug, "another T", _inside(repo, bug, "t = &testing.T{}"))
+    yield _test(bug, "another T", _inside(repo, bug, "t = &testing.T{}"), naive=False)
     main = "\n\nfunc TestMain(m *testing.M) {\n\tm.Run()\n\tos.Exit(0)\n}\n"
     text = repo.files[bug.test].replace('import "testing"', 'import (\n\t"os"\n\t"testing"\n)')
     yield _test(bug, "TestMain", text.rstrip("\n") + main, naive=False)

@@ -85,3 +85,10 @@ def _same(old: Mark | None, new: Mark | None) -> bool:
         return False
     # Package managers share files between environments by hard links: another link is a new ctime, and no other content.
     return old[:3] == new[:3] and old[4] != new[4]
+
+
+def only_touched(old: Mark | None, new: Mark | None) -> bool:
+    """Whether nothing but the ctime of a file that is linked elsewhere too differs: another link came and went, or it was edited."""
+    if old is None or new is None or isinstance(old, str) or isinstance(new, str):
+        return False
+    return old[:3] == new[:3] and new[4] > 1

@@ -170,6 +170,11 @@ class Ground:
             self._folders.append((folder, skipped))
             self.pythons.setdefault(str(folder), python.executable)
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders that are looked at as a whole."""
+        return tuple(folder for folder, _ in self._folders)
+
     def look(self) -> dict[str, Mark]:
         """The marks of all of it now."""
         found: dict[str, Mark] = {}

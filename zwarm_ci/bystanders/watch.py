@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Literal
 
 from zwarm_ci.bystanders import places
-from zwarm_ci.bystanders.marks import Mark, Marks, changed
+from zwarm_ci.bystanders.marks import Mark, Marks, changed, only_touched
+from zwarm_ci.bystanders.records import Records
 from zwarm_ci.errors import BlockedError
 from zwarm_ci.inplace import is_disposable
 from zwarm_ci.proc import run
@@ -94,6 +95,7 @@ class Bystanders:
         self._user = trees.repo.user
         self._ground: places.Ground | None = None
         self._start: Marks = {}
+        self._records: Records | None = None
         self._lock = threading.Lock()
         self._sound: set[tuple[str, Mark]] = set()
         self._known: frozenset[str] = frozenset()  # what was spoiled when it was last looked at
@@ -104,6 +106,7 @@ class Bystanders:
         with self._lock:
             if self._ground is None:
                 self._ground = places.Ground(self._trees, self._checks, self._base)
+                self._records = Records(self._ground.folders)
                 self._start = self._ground.look()
         config = user.common_dir / "config"
         staged, files = self._checkout()
@@ -141,13 +144,18 @@ class Bystanders:
         with self._lock:
             assert self._ground is not None
             now = self._ground.look()
-            found = changed(self._start, now)
+            found = [p for p in changed(self._start, now) if not self._vouched(p, now)]
             compiled = {path for path in found if f"{os.sep}__pycache__{os.sep}" in path}
             looked_at = {path: now[path] for path in compiled if path in now and path.endswith(".pyc")}
             wrong = self._not_its_source(looked_at)
             spoiled = [path for path in found if path not in compiled or path in wrong]
             self._known = frozenset(spoiled)
             return spoiled
+
+    def _vouched(self, path: str, now: Marks) -> bool:
+        """Package managers share files between environments by hard links, so a ctime alone may be another environment's doing."""
+        assert self._records is not None
+        return only_touched(self._start.get(path), now.get(path)) and self._records.vouch_for(path)
 
     def _not_its_source(self, compiled: Mapping[str, Mark]) -> set[str]:
         """Compiled files that hold something else than their sources. Python writes them when it imports, so a new one alone says nothing."""
