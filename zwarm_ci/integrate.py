@@ -124,14 +124,10 @@ def _odd_one_out(union: Union, red: Sequence[Red]) -> int:
 
 def _wrong(union: Union, tree: str, steps: int, red: Sequence[Red]) -> bool:
     """Whether the union of the first `steps` patches may not be delivered either."""
+    tasks = [union.done[index].outcome.task for index, _ in union.steps[:steps]]
     if not red:
-        tasks = [union.done[index].outcome.task for index, _ in union.steps[:steps]]
         return bool(judge_union(union.court, tree, tasks)[1])
-    own = {
-        (union.done[index].outcome.task.check, t)
-        for index, _ in union.steps[:steps]
-        for t in union.done[index].outcome.task.targets
-    }
+    own = {(task.check, target) for task in tasks for target in task.targets}
     return any(_is_red(union, tree, check, ids, own) for check, ids in _by_check(red).items())
 
 

@@ -28,7 +28,8 @@ from zwarm_ci.task import Check, Task
 from zwarm_ci.trees import Trees
 from zwarm_ci.verdict import CheckResult, GuardFinding, TaskOutcome, Verdict
 from zwarm_ci.verify import guards
-from zwarm_ci.verify.judge import Court, judge
+from zwarm_ci.verify.court import Rejected
+from zwarm_ci.verify.judge import Court, judge, refuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +121,12 @@ def guarded(request: Request, offered: Offer) -> tuple[str, tuple[Check, ...], t
         look = private.worktree(base, scratch / "look" / furnisher.name)
         checks, _ = selection.choose_checks(request, settings, look.path, furnisher.env_of, user.prefix)
         rules = selection.rules(settings, checks, private, base, ())
-        return base, checks, guards.look(patch_of(private, base, offered.tree(private, base), rules))
+        return base, checks, _seen(private, base, offered.tree(private, base), rules)
 
 
-def patch_of(
-    private: PrivateRepository, base: str, tree: str, rules: guards.Rules, targets: Sequence[str] = ()
-) -> guards.Patch:
-    """The difference of a tree against a base commit, as guards look at it."""
-    base_tree = private.tree_of(base)
-    return guards.Patch(private, base_tree, tree, tuple(private.changes(base_tree, tree)), rules, tuple(targets))
+def _seen(private: PrivateRepository, base: str, tree: str, rules: guards.Rules) -> tuple[GuardFinding, ...]:
+    """What the guards say of a tree against a base commit."""
+    return guards.look(guards.Patch.between(private, private.tree_of(base), tree, rules))
 
 
 def _story(
@@ -154,10 +152,8 @@ def _story(
         facts.notes += base.notes
         if all(r.trouble for r in base.results):
             raise BlockedError(f"no check can run: {base.results[0].name}: {base.results[0].trouble}")
-        court = replace(
-            selection.court(trees, settings, facts.base, checks, base),
-            rules=selection.rules(settings, checks, site.private, facts.base, base.results),
-        )
+        court = selection.court(trees, settings, facts.base, checks, base)
+        court = replace(court, rules=replace(court.rules, strict=settings.verify.strict))
         for task in _tasks(offered, request, site, court):
             watch.plan((task,))
             facts.tasks = (*facts.tasks, _judged(offered, request, site, court, task, tree, facts))
@@ -171,11 +167,11 @@ def _by_guards(
     """The end of it where a guard refuses what no run could make good; nothing of the repository's has been executed."""
     rules = selection.rules(settings, checks, site.private, facts.base, ())
     task = _in_words(offered, checks[0])
-    found = guards.look(patch_of(site.private, facts.base, tree, rules))
-    if first := next((f for f in found if f.level == "refuse"), None):
-        where = f" {first.path}" if first.path else ""
-        reason = f"{first.guard}:{where} {first.detail}; to allow: {first.allow}"
-        return TaskOutcome(task, "tampered", reason, commit=offered.commit or None, review=found)
+    found = _seen(site.private, facts.base, tree, rules)
+    try:
+        refuse(found)
+    except Rejected as no:
+        return TaskOutcome(task, no.status, no.reason, commit=offered.commit or None, review=found)
     return None
 
 
@@ -231,4 +227,4 @@ def _after(base: Baseline, verdict: Verdict) -> tuple[CheckResult, ...]:
     return tuple(ran.get(r.name, r) for r in base.results)
 
 
-__all__ = ["Offer", "guarded", "offer", "patch_of", "run"]
+__all__ = ["Offer", "guarded", "offer", "run"]

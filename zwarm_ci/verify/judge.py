@@ -66,7 +66,7 @@ def judge(court: Court, task: Task, tree: str) -> Verdict:
     repo = court.trees.repo
     base_tree = repo.tree_of(court.base)
     rules = replace(court.rules, about=_about(court, task))
-    patch = guards.Patch(repo, base_tree, tree, tuple(repo.changes(base_tree, tree)), rules, task.targets)
+    patch = guards.Patch.between(repo, base_tree, tree, rules, task.targets)
     if not patch.changes:
         return Verdict("no_changes", "the tree is the base's")
     heard = _Hearing(court, task, patch, list(guards.look(patch)))
@@ -275,11 +275,6 @@ def _facts(heard: _Hearing, base_tree: str, oracle: str) -> Facts:
     )  # fmt: skip
 
 
-def _union_patch(court: Court, tree: str) -> guards.Patch:
-    base = court.trees.repo.tree_of(court.base)
-    return guards.Patch(court.trees.repo, base, tree, tuple(court.trees.repo.changes(base, tree)), court.rules)
-
-
 def judge_union(
     court: Court, tree: str, tasks: Sequence[Task]
 ) -> tuple[tuple[CheckResult, ...], str, tuple[tuple[str, str], ...]]:
@@ -291,11 +286,13 @@ def judge_union(
     red: list[tuple[str, str]] = []
     changed = court.trees.repo.mend()
     why = f"the run's own repository was changed: {names(changed)}" if changed else ""
+    repo = court.trees.repo
+    patch = guards.Patch.between(repo, repo.tree_of(court.base), tree, court.rules)
     with court.trees.lazily(tree, court.checks, "union") as prepared:
         for check in court.checks:
             targets = [i for task in tasks if task.check == check.name for i in task.targets]
             if check.is_test:
-                elsewhere = moved(_union_patch(court, tree), targets)
+                elsewhere = moved(patch, targets)
                 targets = [elsewhere.get(i, i) for i in targets]
             result = court.trees.known(tree, check) or court.trees.run(check, prepared(), targets=targets)
             results.append(result)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 
 from zwarm_ci import checks as check_room
 from zwarm_ci.baseline import only
-from zwarm_ci.scrub import decode
 from zwarm_ci.task import Check, Task
 from zwarm_ci.trees import Prepared
 from zwarm_ci.verdict import CheckResult
@@ -106,7 +105,7 @@ def _properties(court: Court, check: Check, patch: Patch) -> tuple[str, ...]:
     passed = court.baseline.result(check.name).passed
     wanted = set()
     for file in dict.fromkeys(i.partition("::")[0] for i in passed):
-        text = decode(court.trees.repo.read(court.base, file) or b"") if file.endswith(".py") else ""
+        text = patch.old(file) if file.endswith(".py") else ""
         if _HYPOTHESIS.search(text) and any(re.search(rf"\b{re.escape(s)}\b", text) for s in stems if s):
             wanted.add(file)
     return tuple(i for i in passed if i.partition("::")[0] in wanted)
@@ -120,7 +119,7 @@ def reached(court: Court, check: Check, task: Task, patch: Patch) -> tuple[str, 
     own = {t.partition("::")[0] for t in task.targets}
     known = (*before.passed, *before.failed)
     for file in dict.fromkeys(i.partition("::")[0] for i in known):
-        text = decode(court.trees.repo.read(court.base, file) or b"")
+        text = patch.old(file)
         if any(re.search(rf"\b{re.escape(s)}\b", text) for s in stems if s):
             own.add(file)
     return tuple(i for i in known if i.partition("::")[0] in own)

@@ -61,6 +61,11 @@ class Patch:
     targets: tuple[str, ...] = ()
     _kept: dict[tuple[str, str], object] = field(default_factory=dict, compare=False, repr=False)
 
+    @classmethod
+    def between(cls, repo: PrivateRepository, base: str, tree: str, rules: Rules, targets: Sequence[str] = ()) -> Patch:
+        """The difference of `tree` against the base's tree."""
+        return cls(repo, base, tree, tuple(repo.changes(base, tree)), rules, tuple(targets))
+
     def old_bytes(self, path: str) -> bytes:
         """The base's content of a path, a link's target included; empty where there is none."""
         return self._blob(self.base, path)

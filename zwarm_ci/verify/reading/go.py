@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from zwarm_ci.verify.reading.base import EXACT, PART, TRUTH, Assertion, Note, TestCase, TestFile
 from zwarm_ci.verify.reading.phrases import (
     HOLDS,
+    Found,
     Segment,
     Tables,
     arguments,
@@ -41,16 +42,6 @@ _MACHINES = "386 amd64 arm arm64 loong64 mips mips64 ppc64 ppc64le riscv64 s390x
 _ELSEWHERE = re.compile(rf"_({_SYSTEMS} {_MACHINES})_test\.go$".replace(" ", "|"))
 _BUILD = re.compile(r"^//(?:go:build| ?\+build)\s+(.+)")
 _OUTPUT = re.compile(r"^//\s*((?:unordered )?output):(.*)", re.IGNORECASE | re.DOTALL)
-
-
-@dataclass(slots=True)
-class _Found:
-    assertions: list[Assertion] = field(default_factory=list)
-    off: list[Note] = field(default_factory=list)
-    swallows: list[Note] = field(default_factory=list)
-    doubles: list[Note] = field(default_factory=list)
-    ranges: list[Note] = field(default_factory=list)
-    rows: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -164,7 +155,7 @@ def _function(reading: _Reading, at: int) -> int:
 
 def _test(reading: _Reading, name: str, line: int, handle: str, body: tuple[int, int], off: tuple[Note, ...]) -> None:
     """Add a test; what runs in it by `t.Run` is a test of its own."""
-    src, found = reading.src, _Found()
+    src, found = reading.src, Found()
     found.off += off
     spans: list[tuple[int, int]] = []
     handles = {handle, "t", "b", "tb"} - {""}
@@ -204,19 +195,7 @@ def _test(reading: _Reading, name: str, line: int, handle: str, body: tuple[int,
     text = "".join(src.canon(a, b) for a, b in outside(*body, spans)) + "".join(
         a.expected for a in found.assertions if a.subject == "output"
     )
-    reading.cases.append(
-        TestCase(
-            name,
-            line,
-            tuple(found.assertions),
-            tuple(found.off),
-            tuple(found.swallows),
-            tuple(found.doubles),
-            tuple(found.rows),
-            tuple(found.ranges),
-            text,
-        )
-    )
+    reading.cases.append(found.case(name, line, text))
 
 
 def _block(src: Source, at: int, last: int) -> int:
@@ -238,7 +217,7 @@ def _inside(src: Source, at: int, handles: set[str]) -> tuple[str, tuple[int, in
 
 
 def _word(
-    reading: _Reading, at: int, found: _Found, handles: set[str], guards: list[tuple[int, tuple[int, int], bool]]
+    reading: _Reading, at: int, found: Found, handles: set[str], guards: list[tuple[int, tuple[int, int], bool]]
 ) -> None:
     src, text, line = reading.src, reading.src.at(at), reading.src.tokens[at].line
     if text == "for":
@@ -263,7 +242,7 @@ def _word(
         found.assertions.append(assertion)
 
 
-def _effects(reading: _Reading, parts: list[Segment], end: int, found: _Found, handles: set[str]) -> None:
+def _effects(reading: _Reading, parts: list[Segment], end: int, found: Found, handles: set[str]) -> None:
     """What switches a test off, hides its failure or replaces what it looks at."""
     src, line = reading.src, reading.src.tokens[parts[0].at].line
     root, rest = parts[0].name, [p.name for p in parts[1:]]
@@ -346,7 +325,7 @@ def _held(src: Source, parts: list[Segment], said: str, handles: set[str]) -> As
     return None
 
 
-def _examples(reading: _Reading, name: str, body: tuple[int, int], found: _Found) -> None:
+def _examples(reading: _Reading, name: str, body: tuple[int, int], found: Found) -> None:
     if not name.rpartition("::")[2].startswith("Example") or "::" in name:
         return
     src = reading.src

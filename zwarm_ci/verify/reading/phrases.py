@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from zwarm_ci.verify.reading.base import EXACT, PART, TRUTH, VACUOUS, Assertion, TestCase
+from zwarm_ci.verify.reading.base import EXACT, PART, TRUTH, VACUOUS, Assertion, Note, TestCase
 from zwarm_ci.verify.reading.tokens import Source
 
 _CONSTANTS = frozenset("true false null undefined nil None NaN [ ] { } ( ) , : - ! () ;".split())
@@ -14,6 +14,25 @@ _LITERALS = frozenset({"number", "string", "regex"})
 _NUMBER = re.compile(r"^-?[\d_]+(?:\.[\d_]+)?(?:[eE][+-]?\d+)?")
 #: Functions that hold something by their name: helpers of the tests themselves.
 HOLDS = re.compile(r"^_?(?:assert|expect|check|verify|should|validate|ensure|must)(?=[A-Z_\d]|$)")
+
+
+@dataclass(slots=True)
+class Found:
+    """What of one test was read so far; see `TestCase`."""
+
+    assertions: list[Assertion] = field(default_factory=list)
+    off: list[Note] = field(default_factory=list)
+    swallows: list[Note] = field(default_factory=list)
+    doubles: list[Note] = field(default_factory=list)
+    ranges: list[Note] = field(default_factory=list)
+    rows: list[str] = field(default_factory=list)
+
+    def case(self, name: str, line: int, shape: str) -> TestCase:
+        """The test that it is."""
+        return TestCase(
+            name, line, tuple(self.assertions), tuple(self.off), tuple(self.swallows), tuple(self.doubles),
+            tuple(self.rows), tuple(self.ranges), shape,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from zwarm_ci.protected import is_test
 from zwarm_ci.verify.reading.base import EXACT, PART, TRUTH, VACUOUS, Assertion, Note, TestCase, TestFile
-from zwarm_ci.verify.reading.phrases import HOLDS, arguments, chain, compared, held, number, numbered, rows_of
+from zwarm_ci.verify.reading.phrases import HOLDS, Found, arguments, chain, compared, held, number, numbered, rows_of
 from zwarm_ci.verify.reading.tokens import Source, tokenize
 
 _TEST = re.compile(r"^(?:\w+::)*(?:test|rstest|test_case|bench|quickcheck|wasm_bindgen_test|proptest|case)(?:\(|$)")
@@ -39,15 +39,6 @@ class _Around:
     tests: bool = False  # what stands here is there for tests alone
     off: tuple[Note, ...] = ()
     depth: int = 0
-
-
-@dataclass(slots=True)
-class _Found:
-    assertions: list[Assertion] = field(default_factory=list)
-    off: list[Note] = field(default_factory=list)
-    swallows: list[Note] = field(default_factory=list)
-    rows: list[str] = field(default_factory=list)
-    ranges: list[Note] = field(default_factory=list)
 
 
 def read(path: str, text: str) -> TestFile:
@@ -186,7 +177,7 @@ def _test(
     src, (_, word, end) = reading.src, item
     name = "::".join(filter(None, (around.name, src.at(word + 1))))
     line = src.tokens[word].line
-    found = _Found(off=[*around.off, *marks])
+    found = Found(off=[*around.off, *marks])
     for at_line, text in attributes:
         if text.startswith("should_panic"):
             found.assertions.append(
@@ -210,19 +201,7 @@ def _test(
     found.off += _early(src, body)
     # The name is no part of the shape, so that a renamed test is seen as one.
     shape = "".join(sorted(f"#[{a}]" for _, a in attributes)) + src.canon(word + 2, end)
-    reading.cases.append(
-        TestCase(
-            name,
-            line,
-            tuple(found.assertions),
-            tuple(found.off),
-            tuple(found.swallows),
-            (),
-            tuple(found.rows),
-            tuple(found.ranges),
-            shape,
-        )
-    )
+    reading.cases.append(found.case(name, line, shape))
 
 
 def _parameters(src: Source, first: int, last: int) -> list[tuple[int, int]]:
@@ -230,7 +209,7 @@ def _parameters(src: Source, first: int, last: int) -> list[tuple[int, int]]:
     return src.split(opening + 1, src.end(opening)) if opening >= 0 else []
 
 
-def _word(src: Source, at: int, body: tuple[int, int], found: _Found) -> None:
+def _word(src: Source, at: int, body: tuple[int, int], found: Found) -> None:
     text, line = src.at(at), src.tokens[at].line
     if src.at(at + 1) == "!" and src.at(at + 2) in {"(", "[", "{"}:
         if assertion := _macro(src, at):
@@ -272,7 +251,7 @@ def _local(src: Source, name: str, body: tuple[int, int]) -> tuple[str, ...]:
     return ()
 
 
-def _call(src: Source, at: int, found: _Found) -> None:
+def _call(src: Source, at: int, found: Found) -> None:
     """`f(x).unwrap();` as a statement, the end of a process, the tests' own helpers."""
     parts, end = chain(src, at)
     line, said = src.tokens[at].line, src.canon(at, end)
