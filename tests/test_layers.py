@@ -37,12 +37,12 @@ LEVELS = [
     executors verify
     till settings suspicion
     loop staffing
-    integrate conclude selection equipment
+    integrate conclude selection equipment github
     handover preview crew
     orchestrator
     pipeline supervise
     verification
-    hook fanout demo init doctor take
+    hook fanout demo init doctor take action
     cli
     entry
     __main__
