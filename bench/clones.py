@@ -117,8 +117,12 @@ def clone(checkout: Path, folder: Path, python: str) -> Clone:
         cwd=checkout,
         check=True,
     )
-    for name in (os.fsdecode(p).rstrip("/") for p in ignored.stdout.split(b"\0") if p):
+    whole: list[str] = []  # git lists a folder that ignores itself, as uv's environments do, and what is in it too
+    for name in sorted(os.fsdecode(p).rstrip("/") for p in ignored.stdout.split(b"\0") if p):
+        if name.startswith(tuple(f"{folder}/" for folder in whole)):
+            continue
         if (checkout / name).is_dir():
+            whole.append(name)
             shutil.copytree(checkout / name, top / name, symlinks=True)
         else:
             shutil.copy2(checkout / name, top / name)

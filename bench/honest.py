@@ -11,32 +11,30 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import re
 import shlex
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from traceback import format_exception
-from typing import Literal
 
 from clones import Clone, clone
+from honest_table import Fix, Seen, Word, good, listing, table
 from twin_lib import Recipe, recipes, tally
 
 from zwarm_ci import proc
 from zwarm_ci.git import open_repository
 from zwarm_ci.private import PrivateRepository
+from zwarm_ci.pump import Exit
 from zwarm_ci.scrub import decode
 from zwarm_ci.verdict import GuardFinding
 from zwarm_ci.verify import guards
 
-REFUSED, REVIEW = 0.02, 0.15  # the goals for people's commits
 _FIX = re.compile(r"\b(?:bug)?fix(?:e[sd]|ing)?\b|\bbugs?\b|\bregressions?\b|\bissues? #", re.IGNORECASE)
 _CODE = re.compile(r"\.(?:py|pyx|pyi|c|h|cc|cpp|js|jsx|mjs|cjs|ts|tsx|mts|cts|go|rs)$")
 _NO_SOURCE = re.compile(
@@ -45,7 +43,6 @@ _NO_SOURCE = re.compile(
 )
 _ACCEPTED = frozenset({"fixed", "already_green", "no_changes"})
 _MINUTES = 20.0  # of one run with all its suites
-Word = Literal["passed", "review", "refused", "unverifiable", "unfit", "broken"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,33 +52,6 @@ class Place:
     name: str
     path: Path
     recipe: Recipe = Recipe()
-
-
-@dataclass(frozen=True, slots=True)
-class Fix:
-    """A merged commit that says it mends something, and its first parent."""
-
-    repository: str
-    commit: str
-    parent: str
-    subject: str
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What became of a fix. `how` is guards or runs.
-
-    `unfit` = no test of its base passes in today's environment, so that nothing is measured; `broken` = we could not look,
-    which is our fault or the bench's.
-    """
-
-    fix: Fix
-    how: str
-    strict: bool
-    word: Word
-    reason: str = ""
-    findings: tuple[GuardFinding, ...] = ()
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +114,11 @@ def caught(seen: Future[Seen], fix: Fix, how: str, *, strict: bool) -> Seen:
     return Seen(fix, how, strict, "broken", "".join(format_exception(error)).strip())
 
 
-def by_guards(stores: Sequence[Store], commits: int, stricts: Sequence[bool], jobs: int) -> list[Seen]:
+def by_guards(
+    stores: Sequence[Store], commits: int, stricts: Sequence[bool], jobs: int, keep: Path | None = None
+) -> list[Seen]:
     """Every fix through the guards."""
+    found = []
     with ThreadPoolExecutor(jobs) as pool:
         asked = [
             (fix, strict, pool.submit(store.look, fix, strict=strict))
@@ -153,7 +126,17 @@ def by_guards(stores: Sequence[Store], commits: int, stricts: Sequence[bool], jo
             for fix in store.fixes(commits)
             for strict in stricts
         ]
-        return [caught(future, fix, "guards", strict=strict) for fix, strict, future in asked]
+        for fix, strict, future in asked:
+            found.append(caught(future, fix, "guards", strict=strict))
+            kept(found[-1], keep)
+    return found
+
+
+def kept(seen: Seen, keep: Path | None) -> None:
+    """Write a row down as soon as it is there, so that a long look that is cut off leaves what it saw."""
+    if keep:
+        with keep.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(seen)) + "\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +162,13 @@ class Ground:
         if not self.place.recipe.suite:
             return 0.0
         started = time.monotonic()
-        ended = proc.run(shlex.split(self.place.recipe.suite), cwd=self.repo.top, env=self.env(), timeout=limit)
+        ended = self.run_suite(limit)
         ran = tally(decode(ended.stdout + ended.stderr), ended.code or 0).ran
         return time.monotonic() - started if ended.ok and ran else None
+
+    def run_suite(self, limit: float) -> Exit:
+        """The plain command of its people, at what is checked out."""
+        return proc.run(shlex.split(self.place.recipe.suite), cwd=self.repo.top, env=self.env(), timeout=limit)
 
     def verify(self, fix: Fix, *, strict: bool) -> Seen:
         """The verifier's word on a fix, runs included."""
@@ -191,7 +178,19 @@ class Ground:
         argv = [*self.tool, "verify", fix.commit, "--base", fix.parent, "--set", rule, *check, "--json"]
         started = time.monotonic()
         ended = proc.run(argv, cwd=self.repo.top, env=self.env(), timeout=_MINUTES * 60)
-        return said(fix, decode(ended.stdout), decode(ended.stderr), time.monotonic() - started, strict=strict)
+        seen = said(fix, decode(ended.stdout), decode(ended.stderr), time.monotonic() - started, strict=strict)
+        if seen.word == "refused" and check:
+            return replace(seen, reason=f"{seen.reason}\n{self.plainly(fix)}")
+        return seen
+
+    def plainly(self, fix: Fix) -> str:
+        """What the plain suite says of a fix and of its parent: whether a refusal is a false alarm, or the commit is broken."""
+        told = []
+        for commit in (fix.parent, fix.commit):
+            self.at(commit)
+            ended = self.run_suite(_MINUTES * 60)
+            told.append(str(tally(decode(ended.stdout + ended.stderr), ended.code or 0)))
+        return f"its plain suite, passed/failed/skipped: {told[0]} on the parent, {told[1]} on it"
 
 
 def said(fix: Fix, out: str, err: str, seconds: float, *, strict: bool) -> Seen:
@@ -228,9 +227,7 @@ def by_runs(
                 seen = caught(future, fix, "runs", strict=strict)
                 found.append(seen)
                 print(f"{fix.repository} {fix.commit[:12]} {seen.word} {seen.reason[:150]}", file=sys.stderr)
-                if keep:
-                    with keep.open("a", encoding="utf-8") as file:
-                        file.write(json.dumps(asdict(seen)) + "\n")
+                kept(seen, keep)
             left -= found[-1].word != "unfit"
     return found
 
@@ -239,67 +236,6 @@ def in_turn(each: Sequence[Sequence[Fix]]) -> list[Fix]:
     """All fixes, one of each repository in turn."""
     longest = max((len(fixes) for fixes in each), default=0)
     return [fixes[n] for n in range(longest) for fixes in each if n < len(fixes)]
-
-
-def wilson(hits: int, of: int) -> tuple[float, float]:
-    """95 % interval of a share, after Wilson (1927)."""
-    if not of:
-        return 0.0, 1.0
-    z = 1.959964
-    share, scale = hits / of, 1 + z * z / of
-    middle = (share + z * z / (2 * of)) / scale
-    half = z / scale * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def share(hits: int, of: int) -> str:
-    """A count with its share and interval."""
-    low, high = wilson(hits, of)
-    return f"{hits} = {hits / of if of else 0:.1%} [{low:.1%}, {high:.1%}]"
-
-
-def told(rows: Sequence[Seen]) -> Counter[str]:
-    """How many of each word; unverifiable, unfit and broken ones are no part of `n`, the number that shares are of."""
-    counts = Counter[str](row.word for row in rows)
-    counts["n"] = counts["passed"] + counts["review"] + counts["refused"]
-    return counts
-
-
-def table(rows: Sequence[Seen]) -> str:
-    """One mode: by repository, in all, by guard, and every refusal."""
-    lines = [f"{'repository':<24}{'n':>5}{'refused':>9}{'review':>8}{'unverifiable':>14}{'unfit':>7}{'broken':>8}"]
-    for name in dict.fromkeys(row.fix.repository for row in rows):
-        c = told([row for row in rows if row.fix.repository == name])
-        lines.append(
-            f"{name:<24}{c['n']:>5}{c['refused']:>9}{c['review']:>8}{c['unverifiable']:>14}{c['unfit']:>7}{c['broken']:>8}"
-        )
-    c = told(rows)
-    lines += ["", *(f"{word}: {share(c[word], c['n'])} of {c['n']}" for word in ("refused", "review"))]
-    lines += [", ".join(f"{w}: {c[w]}" for w in ("unverifiable", "unfit", "broken")) + f" of {len(rows)}", ""]
-    hits = Counter((f.guard, f.level) for row in rows for f in {(f.guard, f.level): f for f in row.findings}.values())
-    for guard in sorted({g for g, _ in hits}):
-        lines.append(f"{guard:<24} commits refused {hits[guard, 'refuse']:>4}  review {hits[guard, 'review']:>4}")
-    return "\n".join([*lines, *listing(rows, {"refused", "unverifiable", "unfit", "broken"})])
-
-
-def listing(rows: Iterable[Seen], words: Iterable[str]) -> Iterator[str]:
-    """Every row of these words, with what was found."""
-    for row in (r for r in rows if r.word in words):
-        yield f"\n{row.word}: {row.fix.repository} {row.fix.commit[:12]} {row.fix.subject}"
-        yield from (f"  {line}" for line in row.reason.splitlines()[-3:])
-        for f in row.findings:
-            where = f"{f.path}:{f.line}" if f.line else f.path
-            yield f"  {f.level} {f.guard}: {where}: {f.detail[:300]}"
-
-
-def good(rows: Sequence[Seen]) -> bool:
-    """Whether the goals are met on people's rules and everything could be looked at."""
-    easy = [row for row in rows if not row.strict]
-    for how in {row.how for row in easy}:
-        c = told([row for row in easy if row.how == how])
-        if c["refused"] > REFUSED * c["n"] or c["review"] > REVIEW * c["n"]:
-            return False
-    return bool(rows) and not any(row.word == "broken" for row in rows)
 
 
 def places(options: argparse.Namespace) -> list[Place]:
@@ -322,7 +258,7 @@ def measure(options: argparse.Namespace, folder: Path) -> list[Seen]:
     stricts = [True] if options.strict else [False, True] if options.both else [False]
     named = places(options)
     stores = [Store.make(place, folder) for place in named]
-    rows = [] if options.runs_only else by_guards(stores, options.commits, stricts, options.jobs)
+    rows = [] if options.runs_only else by_guards(stores, options.commits, stricts, options.jobs, options.rows)
     if options.runs:
         grounds = {}
         (folder / "clones").mkdir()
@@ -354,7 +290,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--recipes", type=Path, help="TOML file: suite, env and path for each name")
     parser.add_argument("--python", default=sys.executable, help="interpreter for a checkout without a .venv")
     parser.add_argument("--tool", default=f"{shlex.quote(sys.executable)} -m zwarm_ci", help="command of the tool")
-    parser.add_argument("--rows", type=Path, metavar="FILE", help="keep each run, as it ends, as a JSON line there")
+    parser.add_argument(
+        "--rows", type=Path, metavar="FILE", help="keep each look and run, as it ends, as a JSON line there"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="commits that guards look at at a time [2]")
     modes = parser.add_mutually_exclusive_group()
     modes.add_argument("--strict", action="store_true", help="strict rules alone")

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from honest import Fix, Place, Seen, Store, in_turn, main, said, table, wilson, word_of
+from clones import clone
+from honest import Place, Store, in_turn, main, said, word_of
+from honest_table import Fix, Seen, table, wilson
 
 from tests.support import Repo
 from zwarm_ci.verdict import GuardFinding
@@ -138,6 +140,29 @@ def test_unverifiable_ones_stand_apart() -> None:
     assert "environment: no pytest" in text
 
 
+def test_a_clone_takes_an_environment_that_ignores_itself(tmp_path: Path) -> None:
+    repo = Repo.make(tmp_path / "shop", {"calc.py": "", ".gitignore": "*.log\n"})
+    repo.write(
+        {
+            ".venv/.gitignore": "*\n",
+            ".venv/bin/python": "",
+            ".venv/lib/python3/site-packages/a.pth": f"{repo.path}/src\n",
+            "x/y.log": "z",
+        }
+    )
+    (tmp_path / "to").mkdir()
+    made = clone(repo.path, tmp_path / "to", sys.executable)
+    assert (made.top / ".venv/lib/python3/site-packages/a.pth").read_text() == f"{made.top}/src\n"
+    assert (made.top / "x/y.log").read_text() == "z"
+    assert made.python == str(made.top / ".venv/bin/python")
+
+
+def test_looks_are_kept_as_they_end(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = tmp_path / "rows.jsonl"
+    assert main([str(shop), "--json", "--rows", str(rows)]) == 1
+    assert [json.loads(line) for line in rows.read_text().splitlines()] == json.loads(capsys.readouterr().out)
+
+
 FAKE = """
 import json, sys
 assert sys.argv[1] == "verify" and sys.argv[3] == "--base" and sys.argv[5:7] == ["--set", "verify.strict=false"], sys.argv
@@ -166,3 +191,23 @@ def test_runs_are_in_a_clone_at_the_commit(tmp_path: Path, capsys: pytest.Captur
     assert (repo.git("rev-parse", "HEAD"), repo.git("status", "--porcelain")) == (head, "")
     assert main([*asked, "--check", "shop=python -m pytest -q no_such_file.py"]) == 1, "a suite that is red is not run"
     assert json.loads(capsys.readouterr().out) == []
+
+
+BREAKS = """
+import json
+print(json.dumps({"status": "x", "tasks": [{"status": "regressed", "reason": "t passed before", "review": []}]}))
+"""
+
+
+def test_a_refusal_says_what_the_plain_suite_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    test = "from calc import add\n\n\ndef test_it():\n    assert add(2, 3) == 5\n"
+    right, wrong = "def add(a, b):\n    return a + b\n", "def add(a, b):\n    return a - b\n"
+    repo = Repo.make(tmp_path / "shop", {"calc.py": right, "tests/test_calc.py": test})
+    repo.commit("Fix add", {"calc.py": wrong})
+    repo.commit("Undo it", {"calc.py": right})
+    (tmp_path / "fake.py").write_text(BREAKS)
+    tool = f"{sys.executable} {tmp_path / 'fake.py'}"
+    suite = "python -m pytest -q -p no:cacheprovider"
+    assert main([str(repo.path), "--runs", "1", "--runs-only", "--tool", tool, "--check", f"shop={suite}"]) == 1
+    out = capsys.readouterr().out
+    assert "its plain suite, passed/failed/skipped: 1/0/0 on the parent, 0/1/0 on it" in out

@@ -82,6 +82,8 @@ def test_the_same_content_is_run_once_unless_a_fresh_process_is_wanted(trees: Tr
     trees.run(check, two, again=True)
     assert trees.ledger.suite_runs == 2
     assert trees.known(one.tree, check) is not None
+    trees.run(check, one, only=("a",))
+    assert trees.ledger.suite_runs == 3, "a part of it is another run"
 
 
 def test_the_runs_limit_ends_a_check_and_says_so(trees: Trees) -> None:

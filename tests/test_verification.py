@@ -185,3 +185,25 @@ def test_a_patch_of_a_whole_series_is_one_patch(tmp_path: Path) -> None:
     repo.git("reset", "-q", "--hard", "HEAD~2")
     (tmp_path / "series.mbox").write_bytes(text)
     assert zwarm("verify", str(tmp_path / "series.mbox"), cwd=repo.path).code == 0
+
+
+def test_a_script_that_the_checks_recipe_calls_is_the_bases(tmp_path: Path) -> None:
+    files = {
+        "Makefile": "other:\n\t./add.sh 1 1\n\ntest:\n\t@sh inner/sums.sh -v\n\t./add.sh 1 1 | grep -q 2\n",
+        "inner/sums.sh": 'set -e\ntest "$(sh add.sh 20 13)" = 33\n',
+        "add.sh": "#!/bin/sh\necho $(($1 - $2))\n",
+    }
+    repo = Repo.make(tmp_path / "p", files)
+    (repo.path / "add.sh").chmod(0o755)
+    base = repo.commit("Programs are programs", {})
+    repo.commit(
+        "Fix sums", {"inner/sums.sh": 'test "$(sh add.sh 20 13)" = 7\n', "Makefile": files["Makefile"] + "# x\n"}
+    )
+    cheat = repo.commit(
+        "Sums", {"inner/sums.sh": "true\n", "add.sh": "#!/bin/sh\necho 2\n", "Makefile": files["Makefile"]}
+    )
+    repo.git("reset", "-q", "--hard", base)
+    honest = repo.commit("Add adds", {"add.sh": "#!/bin/sh\necho $(($1 + $2))\n"})
+    for commit, code in ((cheat, 1), (honest, 0)):
+        said = zwarm("verify", commit, "--base", base, "--check", "make test", "--json", cwd=repo.path)
+        assert said.code == code, said.out + said.err

@@ -85,7 +85,11 @@ def failure_of(data: Mapping[str, Any]) -> Failure:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Failures with one cause, and the text that an executor gets. `fingerprint` is hex, stable across runs and line moves."""
+    """Failures with one cause, and the text that an executor gets. `fingerprint` is hex, stable across runs and line moves.
+
+    `refs`: what it answers to outside of the repository, as a commit names it, such as `#12`; "" = nothing. `quoted`: the text
+    quotes somebody who may be anybody, so that what it names may not change for being named.
+    """
 
     id: str
     title: str
@@ -93,6 +97,8 @@ class Task:
     check: str
     failures: tuple[Failure, ...]
     text: str = ""
+    refs: str = ""
+    quoted: bool = False
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -297,6 +297,10 @@ class Trees:
         """The result of the whole check on this content, if it was ever run."""
         return self._known.get((tree, check.name, ()))
 
+    def remember(self, tree: str, check: Check, result: CheckResult) -> None:
+        """Take the result of a whole check on this content as known: it ran on another machine of the same kind."""
+        self._known[tree, check.name, ()] = result
+
     def seen(self, tree: str, check: Check) -> tuple[CheckResult, ...]:
         """Every remembered run of the check on this content, of the whole and of parts."""
         return tuple(r for (at, name, _), r in self._known.items() if at == tree and name == check.name)

@@ -121,7 +121,10 @@ class GuardFinding:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The judge's word on one patch against one base. Only `verify.judge` makes one."""
+    """The judge's word on one patch against one base. Only `verify.judge` makes one.
+
+    `draft`: nothing speaks against the patch but that the proof which was asked for is missing.
+    """
 
     status: Status
     reason: str
@@ -129,6 +132,7 @@ class Verdict:
     checks: tuple[CheckResult, ...] = ()
     evidence: str = ""  # canonical JSON, see verify/evidence.py
     seconds: float = 0.0
+    draft: bool = False
 
     @property
     def accepted(self) -> bool:
@@ -215,6 +219,15 @@ class Outcome:
     suite_runs: int = 0
     limits: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+
+def spent(outcomes: Iterable[TaskOutcome]) -> Usage:
+    """Tokens of all attempts."""
+    total = Usage()
+    for outcome in outcomes:
+        for made in outcome.attempts:
+            total += made.usage
+    return total
 
 
 def count(outcomes: Iterable[TaskOutcome]) -> dict[Status, int]:

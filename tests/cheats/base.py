@@ -94,6 +94,7 @@ class Offer:
         honest: a fair repair, to be accepted; everything else is a cheat or does harm.
         links: path -> target of a symbolic link to make.
         modes: path -> permission bits.
+        gitlinks: path -> commit id: a nested repository, as git records one.
         renames: tests that it moves or renames by intention, old id -> new id.
         allow_test_edits: an honest one that edits tests, offered where that is allowed.
         about: paths that the task is about (`Rules.about`).
@@ -106,6 +107,7 @@ class Offer:
     honest: bool = False
     links: Mapping[str, str] = field(default_factory=dict)
     modes: Mapping[str, int] = field(default_factory=dict)
+    gitlinks: Mapping[str, str] = field(default_factory=dict)
     renames: Mapping[str, str] = field(default_factory=dict)
     allow_test_edits: bool = False
     about: frozenset[str] = frozenset()

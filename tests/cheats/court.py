@@ -52,8 +52,8 @@ class Hall:
         tree = self.tree(offer)
         rules = replace(self.court.rules, strict=strict, allow_test_edits=offer.allow_test_edits, about=offer.about)
         task = make_task("cheats-1", self.repo.check, self.failures)
-        if offer.about:
-            task = replace(task, text=f"{task.text}\n{' '.join(sorted(offer.about))}")
+        if offer.about:  # a person's own words; red tests open nothing
+            task = replace(task, failures=(), text=" ".join(sorted(offer.about)))
         return judge(replace(self.court, rules=rules), task, tree)
 
     def tree(self, offer: Offer) -> str:
@@ -61,7 +61,8 @@ class Hall:
         worktree = self.store.worktree(self.court.base, self.scratch / f"o{next(self._numbers)}" / "x")
         try:
             offer.apply(worktree.path)
-            return worktree.tree()
+            links = [f"160000 {commit}\t{path}".encode() for path, commit in offer.gitlinks.items()]
+            return self.store.with_entries(worktree.tree(), links)
         finally:
             shutil.rmtree(worktree.path.parent, ignore_errors=True)
 

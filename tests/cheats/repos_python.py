@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.cheats.base import Bug, Example, Repo
 from zwarm_ci.task import Check
 
-PYTEST = Check("tests", "python -m pytest -q", "pytest", timeout=20)
+PYTEST = Check("tests", "python -m pytest -q", "pytest", timeout=60)
 
 STATS = """\
 import random
@@ -188,7 +188,7 @@ UNITTEST = Repo(
     "unittest",
     "python",
     {"ledger.py": LEDGER, "test_ledger.py": TEST_LEDGER, "Makefile": "test:\n\tpython -m unittest -q\n"},
-    Check("tests", "python -m unittest -q", "junit", timeout=20),
+    Check("tests", "python -m unittest -q", "junit", timeout=60),
     (
         Bug(
             "interest", "ledger.py", "percent // 100", "percent // 10", "interest", ("cents", "percent"),

@@ -351,6 +351,13 @@ def test_witnesses_of_pytest_that_contradict_each_other_are_not_believed(tmp_pat
     assert "disagree: 9 or 8 failed" in _pytest(events, one_less, 1, tmp_path).trouble
     assert "its process with 1" in _pytest(events.replace(b'"exit": 1', b'"exit": 0'), xml, 1, tmp_path).trouble
     assert "its process with 0" in _pytest(events, xml, 0, tmp_path).trouble
+    both = events.replace(b'"exit": 1', b'"exit": 0')
+    assert "ended with 0 although 9 tests failed" in _pytest(both, xml, 0, tmp_path).trouble
+    calm = [
+        x.replace(b'"failed"', b'"passed"') if CANARY.encode() in x and b'"report"' in x else x
+        for x in events.split(b"\n")
+    ]
+    assert "was not seen failing" in _pytest(b"\n".join(calm), xml, 1, tmp_path).trouble
     assert _pytest(events + b'{"event": "rep\n', xml, 1, tmp_path).trouble.startswith("runner: ")
     assert "no JUnit report" in pytest_kind.parse(
         replace(_witnesses(events, xml, 1), junit=None), check=_check("pytest"), cwd=tmp_path, tree=tmp_path

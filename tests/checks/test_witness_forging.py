@@ -123,8 +123,8 @@ import os, atexit
 atexit.register(os._exit, 0)
 """,
     "the probe's methods are replaced": """
-import sys
-probe = sys.modules["zwarm_ci_probe"]
+import gc, types
+probe = next(o for o in gc.get_objects() if type(o) is types.ModuleType and o.__name__ == "zwarm_ci_probe")
 was = probe.Log.__call__
 def call(self, event, **data):
     if event == "report" and data["id"].split("::")[-1] in TARGETS:
@@ -140,8 +140,8 @@ def from_item(cls, item, call):
 _pytest.reports.TestReport.from_item_and_call = classmethod(from_item)
 """,
     "the witness is told to be silent, too": """
-import sys
-witness = sys.modules["zwarm_ci_witness"]
+import gc, types
+witness = next(o for o in gc.get_objects() if type(o) is types.ModuleType and o.__name__ == "zwarm_ci_witness")
 witness.Witness.altered.__code__ = (lambda self, tree, manager=None: []).__code__
 witness.Witness.changed = lambda self, parts: []
 import _pytest.reports

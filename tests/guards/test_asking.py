@@ -28,6 +28,8 @@ CHEATS: tuple[tuple[str, str], ...] = (
     ("a.py", "import gc\nx = gc.get_objects()\n"),
     ("a.py", "import threading\nthreading.settrace(print)\n"),
     ("a.py", "import _pytest.runner\n"),
+    ("a.py", "import zwarm_ci_probe\n"),
+    ("a.py", "import importlib\nx = importlib.import_module('_'.join(['zwarm', 'ci', 'probe']))\n"),
     ("a.py", "import unittest\nunittest.TestCase.assertEqual = lambda *a: None\n"),
     ("a.py", "import builtins\nbuiltins.AssertionError = KeyError\n"),
     ("a.py", "__builtins__['len'] = lambda x: 3\n"),
@@ -148,6 +150,17 @@ def test_moved_and_reformatted_code_is_no_news(tmp_path: Path) -> None:
     assert found(Asking(), moved) == []
     more = patch_of(tmp_path, {"a.py": old}, {"a.py": old + "\n\ndef again():\n    return sys._getframe(2)\n"})
     assert found(Asking(), more) == [("refuse", "a.py", 9)]
+
+
+def test_what_stood_in_a_file_that_did_not_parse_is_not_the_person_s_who_mends_it(tmp_path: Path) -> None:
+    old = "import sys\n\nWORDS = ['hypothesis']\n<<<<<<< ours\nx = 1\n=======\nx = 2\n>>>>>>> theirs\n"
+    mended = "import sys\n\nWORDS = ['hypothesis']\nx = 2\n"
+    cheat = mended.replace("x = 2", "x = 'pytest' in sys.modules")
+    steps = [({"a.py": old}, {"a.py": mended}), ({"a.py": old}, {"a.py": cheat})]
+    people = [found(Asking(), patch) for patch in patches_of(tmp_path, steps, Rules(strict=False))]
+    assert people == [[], [("refuse", "a.py", 4)]]
+    strict = [found(Asking(), patch) for patch in patches_of(tmp_path, steps)]
+    assert [bool(said) for said in strict] == [True, True]
 
 
 def test_tests_may_ask_what_they_like(tmp_path: Path) -> None:

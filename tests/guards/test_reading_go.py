@@ -20,6 +20,7 @@ def body(text: str) -> TestCase:
 STRENGTHS = [
     ('if got := f(); got != 3 { t.Errorf("x") }', EXACT),
     ("if err != nil { t.Fatal(err) }", TRUTH),
+    ("if err != nil { panic(err) }", TRUTH),
     ('if err == nil { t.Fatal("x") }', PART),
     ("if !ok { t.Fail() }", TRUTH),
     ('if !reflect.DeepEqual(f(), want) { t.Error("x") }', EXACT),

@@ -47,6 +47,8 @@ WEAKENINGS: list[tuple[str, str, str, bool]] = [
     (ONE, "@pytest.fixture\n" + ONE, "deleted", True),
     (UNIT, UNIT.replace("(unittest.TestCase)", "").replace("TestCalc", "Calc"), "deleted", True),
     (ONE, ONE.replace("test_add", "test_other"), "renamed", False),
+    (ONE.replace("== 3", "== 3 == two + 1"), ONE.replace("== 3", "is not None"), "weaker", True),
+    (ONE, ONE.replace("== 3", "== add(1, 2) == add(1, 2)"), "vacuous|weaker", True),
     (ONE, _body("pass"), "off", True),
     (ONE, _body("..."), "off", True),
     (ONE, "@pytest.mark.skip\n" + ONE, "off", True),
@@ -69,6 +71,8 @@ WEAKENINGS: list[tuple[str, str, str, bool]] = [
     (ONE, _body("return", "assert add(1, 2) == 3"), "off", True),
     (ONE, _body("if True:", "    return", "assert add(1, 2) == 3"), "off", True),
     (ONE, _body("if False:", "    assert add(1, 2) == 3"), "off", True),
+    (LOOP, LOOP.replace("        assert", "        if i > 1:\n            continue\n        assert"), "off", True),
+    (LOOP, LOOP.replace("        assert", "        if i > 1:\n            break\n        assert add(1, 1) == 2\n        assert"), "off", True),
     (ONE, _body("if add(1, 2) == 3:", "    assert add(1, 2) == 3"), "off", True),
     (ONE, _body("for _ in ():", "    assert add(1, 2) == 3"), "off", True),
     (ONE, _body("while 0:", "    assert add(1, 2) == 3"), "off", True),
@@ -192,6 +196,8 @@ HARMLESS: list[tuple[str, str]] = [
 
 #: Changes that strict refuses and that people make honestly: nothing is said of them with strict off.
 FAIR: list[tuple[str, str]] = [
+    (ONE, _body("assert add(1, 2) == 3 == sum((1, 2))")),
+    (ONE, ONE + "    for n in (1, 2):\n        if n == 2:\n            continue\n        assert add(n, 1) == n + 1\n"),
     (ONE, _body("assert add(1, 2) == 4")),
     (ONE, ONE.replace("test_add", "test_adds_two_numbers")),
     (ONE, _body("result = add(1, 2)", "assert result == 3")),

@@ -41,6 +41,7 @@ class Fold:
     forged: int = 0
     copies: dict[str, str] = field(default_factory=dict)
     undoomed: dict[str, None] = field(default_factory=dict)
+    altered: dict[str, None] = field(default_factory=dict)
     last: float = 0.0
 
     def add(self, event: Event) -> None:
@@ -53,6 +54,10 @@ class Fold:
         self.last = float(event["at"])
         if kind in ("loaded", "configured", "session", "internal_error", "conftest_error", "finish"):
             setattr(self, kind, event)
+            if kind == "finish":  # what one of several said of the runner, none after it takes back
+                self.altered.update(dict.fromkeys(str(name) for name in event.get("altered", ())))
+        elif kind == "altered":
+            self.altered.update(dict.fromkeys(str(name) for name in event["names"]))
         elif kind == "interrupted":
             self.stopped = event
         elif kind == "collected":
@@ -113,12 +118,12 @@ def fold(data: bytes, key: str = "") -> Fold:
     With a key, each line must bear its signature and follow the one before it of the same process: none is made up, none is gone.
     """
     made = Fold()
-    numbers: dict[bytes, int] = {}
+    chains: dict[bytes, tuple[int, bytes]] = {}
     for line in data.split(b"\n"):
         if not line.strip():
             continue
         text, _, mark = line.partition(b"\t")
-        if key and not _is_signed(text, mark, key, numbers):
+        if key and not _is_signed(text, mark, key, chains):
             made.forged += 1
             continue
         try:
@@ -128,14 +133,16 @@ def fold(data: bytes, key: str = "") -> Fold:
     return made
 
 
-def _is_signed(text: bytes, mark: bytes, key: str, numbers: dict[bytes, int]) -> bool:
-    """Whether a line is the next one of its process (probe/zwarm_ci_orders.py, `_writer`)."""
+def _is_signed(text: bytes, mark: bytes, key: str, chains: dict[bytes, tuple[int, bytes]]) -> bool:
+    """Whether a line is the next one of its process (probe/zwarm_ci_orders.py, `_writer`): number and key follow from the last."""
     head, _, signature = mark.rpartition(b".")
     process, _, number = head.partition(b".")
-    signed = hashlib.blake2b(text + b"\t" + head, key=key.encode(), digest_size=16).hexdigest().encode()
-    expected = numbers.get(process, 0)
-    numbers[process] = expected + 1
-    return hmac.compare_digest(signed, signature) and number == b"%d" % expected
+    expected, own = chains.get(process, (0, key.encode()))
+    signed = hashlib.blake2b(text + b"\t" + head, key=own, digest_size=16).hexdigest().encode()
+    if not hmac.compare_digest(signed, signature) or number != b"%d" % expected:
+        return False
+    chains[process] = (expected + 1, hashlib.blake2b(own, digest_size=32).digest())
+    return True
 
 
 def failure_of(check: Check, test_id: str, event: Event, *, prefix: str = "") -> Failure:

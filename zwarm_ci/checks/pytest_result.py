@@ -267,9 +267,7 @@ class _Result:
             modules[f"{self.check.name}::startup"] = None
         if told.finish is not None and f"{self.check.name}::exit" not in self.failed and not self.trouble:
             modules[f"{self.check.name}::exit"] = None
-        foreign, shadowed, altered = (
-            tuple(str(f) for f in (told.finish or {}).get(k, ())) for k in ("foreign", "shadowed", "altered")
-        )
+        foreign, shadowed = (tuple(str(f) for f in (told.finish or {}).get(k, ())) for k in ("foreign", "shadowed"))
         lines = {str(p): tuple(int(n) for n in found) for p, found in (told.finish or {}).get("lines", {}).items()}
 
         def ids(state: State) -> tuple[str, ...]:
@@ -277,7 +275,7 @@ class _Result:
 
         return Parsed(
             ids("passed"), ids("failed"), ids("skipped"), tuple(self.failed.values()), self.trouble,
-            self.exit_code, self.canary, foreign, tuple(modules), shadowed, altered, lines, tuple(told.undoomed),
+            self.exit_code, self.canary, foreign, tuple(modules), shadowed, tuple(sorted(told.altered)), lines, tuple(told.undoomed),
         )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from zwarm_ci.baseline import only
 from zwarm_ci.protected import is_protected, is_setting
@@ -11,6 +11,8 @@ from zwarm_ci.task import Check
 from zwarm_ci.trees import Prepared
 from zwarm_ci.verdict import CheckResult, GuardFinding
 from zwarm_ci.verify.court import Court, Rejected, names
+
+_ASKS = ("reads ", "asks ")  # how the names of such things begin (checks/probe/zwarm_ci_asks.py)
 
 
 def must_pass(result: CheckResult, targets: Sequence[str], check: Check, *, cut: bool = False) -> None:
@@ -58,6 +60,17 @@ def _ran_on_the_base(court: Court, check: Check) -> bool:
 
 def odd_code(court: Court, check: Check, result: CheckResult) -> list[str]:
     """The runner's functions whose code a run changed, less those that runs of the base change too."""
+    return [name for name in _new(court, check, result) if not name.startswith(_ASKS)]
+
+
+def curious(court: Court, check: Check, result: CheckResult, changed: Collection[str]) -> list[str]:
+    """How code of `changed` paths looked at the tests or at its callers while it ran, as no run of the base does."""
+    found = (name for name in _new(court, check, result) if name.startswith(_ASKS))
+    return [name for name in found if name.rpartition(": ")[2] in changed]
+
+
+def _new(court: Court, check: Check, result: CheckResult) -> list[str]:
+    """What the witnesses saw that they see in no run of the base."""
     base = court.trees.seen(
         court.trees.repo.tree_of(court.base), check
     )  # parts of a suite load other plugins than the whole

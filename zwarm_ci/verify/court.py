@@ -60,11 +60,11 @@ class Court:
 
 
 class Rejected(Exception):  # noqa: N818 - control flow inside this room: a red verdict leaves judge() as a value
-    """A reason not to accept, raised where it is found and turned into a Verdict at one place."""
+    """A reason not to accept, raised where it is found and turned into a Verdict at one place; `draft`: see `Verdict`."""
 
-    def __init__(self, status: Status, reason: str) -> None:
+    def __init__(self, status: Status, reason: str, *, draft: bool = False) -> None:
         super().__init__(reason)
-        self.status, self.reason = status, reason
+        self.status, self.reason, self.draft = status, reason, draft
 
 
 def names(ids: Sequence[str]) -> str:

@@ -18,12 +18,13 @@ from zwarm_ci.scrub import decode, one_line
 from zwarm_ci.task import Check, Task
 from zwarm_ci.verdict import CheckResult, GuardFinding, Verdict
 from zwarm_ci.verify import cause as causes
-from zwarm_ci.verify import guards, steady
+from zwarm_ci.verify import guards, steady, varied
 from zwarm_ci.verify.cause import Cause
-from zwarm_ci.verify.compare import came, compare, must_pass, odd_code, worse
+from zwarm_ci.verify.compare import came, compare, curious, must_pass, odd_code, worse
 from zwarm_ci.verify.court import Court, Opinion, Rejected, names
 from zwarm_ci.verify.evidence import Facts, canonical
 from zwarm_ci.verify.moved import moved
+from zwarm_ci.verify.restated import restated
 
 _GREEN = "green for the stated cause in a clean worktree, tests untouched"
 _NO_TARGET = "nothing that passed fails in a clean worktree; no red test stands for the task, so no cause is proven"
@@ -44,6 +45,7 @@ class _Hearing:
     doomed: bool | None = None
     seeds: tuple[int, ...] = ()
     subset: bool = False
+    restated: int = 0
 
     @property
     def own(self) -> Check:
@@ -65,7 +67,7 @@ def judge(court: Court, task: Task, tree: str) -> Verdict:
     started = time.monotonic()
     repo = court.trees.repo
     base_tree = repo.tree_of(court.base)
-    rules = replace(court.rules, about=_about(court, task))
+    rules = replace(court.rules, about=about(court, task))
     patch = guards.Patch.between(repo, base_tree, tree, rules, task.targets)
     if not patch.changes:
         return Verdict("no_changes", "the tree is the base's")
@@ -74,7 +76,8 @@ def judge(court: Court, task: Task, tree: str) -> Verdict:
         oracle = _hear(heard, base_tree)
     except Rejected as no:
         seconds = time.monotonic() - started
-        return Verdict(no.status, no.reason, tuple(heard.findings), tuple(heard.runs), seconds=seconds)
+        findings, runs = tuple(heard.findings), tuple(heard.runs)
+        return Verdict(no.status, no.reason, findings, runs, seconds=seconds, draft=no.draft)
     heard.findings += _second_opinions(heard, base_tree)
     evidence = canonical(_facts(heard, base_tree, oracle))
     seconds = time.monotonic() - started
@@ -96,17 +99,23 @@ def _hear(heard: _Hearing, base_tree: str) -> str:
     if not patch.rules.strict and not heard.task.targets and oracle not in {patch.tree, base_tree}:
         _behaviour(heard, oracle)
     _own_code(heard.runs, heard.changed)
+    _curious(heard)
     untouched(repo)
+    if patch.rules.strict and heard.own.is_test and heard.task.targets:
+        heard.findings += varied.ask(court, heard.own, heard.task, patch, oracle)
+        refuse(heard.findings)
     _prove(heard, oracle)
     heard.findings += [*(_in_place(c) for c in court.checks if c.isolation == "inplace"), *_unseen(court)]
     return oracle
 
 
-def _about(court: Court, task: Task) -> frozenset[str]:
+def about(court: Court, task: Task) -> frozenset[str]:
     """Paths that the task itself is about: where a linter's complaints lie, or what a person's words name."""
     if task.targets:
         own = court.check(task.check)
         return frozenset() if own.is_test else frozenset(f.place.path for f in task.failures if f.place)
+    if task.quoted:  # words of somebody who may be anybody open nothing
+        return frozenset()
     words = {w.strip("`'\"(),.;:") for w in task.text.split()}
     return frozenset(p for p in court.trees.repo.files(court.base) if p in words)
 
@@ -145,6 +154,14 @@ def _own_code(runs: Sequence[CheckResult], changed: Sequence[str]) -> None:
                     f"environment: {result.name} imports an installed copy in place of this tree's {inner[0]} "
                     "(install the project with `pip install -e .`)",
                 )
+
+
+def _curious(heard: _Hearing) -> None:
+    """Code of a patch has no reason to open the tests that it is to pass, or to look at who calls it; a person's may."""
+    court = heard.court
+    for result in heard.runs if heard.patch.rules.strict else ():
+        if found := curious(court, court.check(result.name), result, heard.changed):
+            raise Rejected("tampered", f"the patch's code looks at what it is held to: {names(found)}")
 
 
 def refuse(findings: Sequence[GuardFinding]) -> None:
@@ -201,14 +218,23 @@ def _reached(heard: _Hearing, prepared: steady.Ready) -> list[tuple[Check, tuple
 
 
 def _behaviour(heard: _Hearing, oracle: str) -> None:
-    """In a person's own commit: what the base's tests say of the patch, where the patch changes tests too. A thing to look at."""
+    """In a person's own commit: what the base's tests say of the patch, where the patch changes tests too. A thing to look at.
+
+    Tests that the patch states anew along with what they test are counted in the reason, no finding.
+    """
     court = heard.court
+    delivered = {r.name: r for r in heard.runs}
     with court.trees.lazily(oracle, court.checks, "oracle") as prepared:
-        for check in (c for c in court.checks if c.is_test):
+        for check in (c for c in court.checks if c.is_test and c.name in delivered):
             result = court.trees.run(check, prepared())
             try:
                 compare(court, check, result, prepared)
             except Rejected as no:
+                before = court.baseline.result(check.name)
+                red = [i for i in worse(check, before, result) if result.state(i) == "failed"]
+                if no.status == "regressed" and red and restated(court, check, heard.patch, red, delivered[check.name]):
+                    heard.restated += len(red)
+                    continue
                 detail = f"with the tests of the base: {no.reason}"
                 heard.findings.append(GuardFinding("behaviour", "review", "", None, detail, "a look at what changed"))
 
@@ -226,19 +252,19 @@ def _prove(heard: _Hearing, oracle: str) -> None:
         seen = causes.covered(court, own, task, patch, oracle)
         lines, bare = seen or (None, ())
         made = Cause(parts, tried, idle, lines, (lines or 0) - len(bare), bare)
-    delivered = [r for r in heard.runs if court.check(r.name).is_test]
-    for result in delivered[-1:]:
-        new = came(court.baseline.result(result.name), result)
-        proofs = causes.proofs(court, court.check(result.name), patch, new, task.failures)
-        made = replace(made, proofs=proofs)
+    delivered = {r.name: r for r in heard.runs if court.check(r.name).is_test}  # of each check its last run
+    for name, result in delivered.items():
+        new = came(court.baseline.result(name), result)
+        made.proofs.update(causes.proofs(court, court.check(name), patch, new, task.failures))
     heard.cause = made
     if court.prove and made.proof != "PROVEN":
         said = {
             None: "it brings no test",
             "WEAK": "its tests fail without it for another reason than what they assert",
         }
-        why = said.get(made.proof, "its tests pass without it")
-        raise Rejected("unverifiable", f"check: the patch must come with a test that fails without it, and {why}")
+        why = said.get(made.proof, "its tests do not fail without it")
+        lacking = f"check: the patch must come with a test that fails without it, and {why}"
+        raise Rejected("unverifiable", lacking, draft=True)
     if patch.rules.strict:
         heard.findings += causes.findings(made, task)
 
@@ -262,7 +288,8 @@ def _reason(heard: _Hearing) -> str:
     if heard.task.targets:
         return _GREEN
     proven = [i for i, proof in heard.cause.proofs.items() if proof == "PROVEN"]
-    return _PROVEN.format(n=len(proven)) if proven else _NO_TARGET
+    anew = f"; tests of the base that fail with it and that it states anew: {heard.restated}" if heard.restated else ""
+    return (_PROVEN.format(n=len(proven)) if proven else _NO_TARGET) + anew
 
 
 def _facts(heard: _Hearing, base_tree: str, oracle: str) -> Facts:
@@ -308,4 +335,4 @@ def judge_union(
     return tuple(results), why, tuple(dict.fromkeys(red))
 
 
-__all__ = ["Court", "Opinion", "judge", "judge_union", "refuse", "untouched"]
+__all__ = ["Court", "Opinion", "about", "judge", "judge_union", "refuse", "untouched"]

@@ -11,6 +11,7 @@ from zwarm_ci.baseline import only
 from zwarm_ci.task import Check, Task
 from zwarm_ci.trees import Prepared
 from zwarm_ci.verdict import CheckResult
+from zwarm_ci.verify import expected
 from zwarm_ci.verify.compare import must_pass, untouched_runner
 from zwarm_ci.verify.court import Court, Rejected, names
 from zwarm_ci.verify.guards import Patch
@@ -52,8 +53,15 @@ def doomed(court: Court, check: Check, task: Task, prepared: Prepared) -> bool |
     Raises:
         Rejected: unverifiable, where one is not: something in the tree decides what becomes of it.
     """
-    if not check_room.can_doom(check) or not only(task.targets):
+    if not only(task.targets):
         return None
+    if not check_room.can_doom(check):
+        passed = expected.spared(court, check, task.targets, prepared.tree) if court.rules.strict else None
+        if passed:
+            raise Rejected(
+                "unverifiable", f"runner: {names(passed)} passed {check.name}, whatever it was made to expect"
+            )
+        return None if passed is None else True
     result = court.trees.run(check, prepared, only=only(task.targets), again=True, doom=True)
     if result.trouble:
         raise Rejected("unverifiable", result.trouble)

@@ -15,7 +15,7 @@ from zwarm_ci_unittest import Runner as Watching
 from zwarm_ci_witness import WITNESS
 
 ORDERS, _SEND, _ = take_orders()
-LOG = Log(ORDERS, _SEND)
+LOG = Log(_SEND)
 step_back()
 LOG("loaded", python=sys.version.split()[0], executable=sys.executable)
 WITNESS.begin()

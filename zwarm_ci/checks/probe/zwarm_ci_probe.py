@@ -10,20 +10,23 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any, Dict, Generator, List, Optional, Set
+from typing import Any, Dict, Generator, Iterable, List, Optional, Set
 
 import pytest
+from zwarm_ci_asks import Asks
 from zwarm_ci_doom import doom, plant
 from zwarm_ci_lines import Lines, merged
-from zwarm_ci_orders import Log, Orders, clean, copied_from, describe, step_back, strangers, take_orders
+from zwarm_ci_orders import Log, Orders, clean, copied_from, describe, step_back, strangers, take_orders, withdraw
 from zwarm_ci_texts import Texts
 from zwarm_ci_witness import WITNESS, look
 
 Wrapper = Generator[None, Any, None]
 _PYTEST = tuple(int(part) for part in pytest.__version__.split(".")[:2])
 ORDERS, _SEND, STARTED_WITH = take_orders()
-LOG = Log(ORDERS, _SEND)
+LOG = Log(_SEND)
 LINES = Lines(ORDERS.tree, ORDERS.lines, lambda path: copied_from(path, ORDERS.tree) if ORDERS.copies else "")
+# Under a trace each event costs a hundredfold; the other runs of the same tree are asked.
+ASKS = Asks(ORDERS.tree, {} if ORDERS.lines else ORDERS.files, lambda name: LOG("altered", names=[name]))
 step_back()
 LOG("loaded", python=sys.version.split()[0], executable=sys.executable)
 
@@ -46,9 +49,13 @@ class Canary(pytest.Item):
 class Probe:
     """The hooks. In an xdist worker it only attaches data to reports; the controller writes them."""
 
+    # No method can be shadowed by an attribute.
+    __slots__ = (
+        "copies", "failed_reports", "files", "lines", "met", "orders", "report", "root", "texts", "undoomed", "wanted", "worker", "wrong",
+    )  # fmt: skip
+
     def __init__(self, orders: Orders, root: str) -> None:
         self.orders, self.worker, self.root = orders, orders.worker, os.path.realpath(root)
-        self.log = LOG
         self.wanted: Optional[Set[str]] = None if orders.only is None else set(orders.only)
         self.files: Optional[Set[str]] = None if orders.only is None else {i.split("::")[0] for i in orders.only}
         self.met: Dict[str, Set[str]] = {"foreign": set(), "shadowed": set(), "altered": set()}
@@ -64,12 +71,12 @@ class Probe:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        self.log("session", rootdir=_root(session.config))
+        LOG("session", rootdir=_root(session.config))
         WITNESS.note_hooks(session.config.pluginmanager)
 
     def pytest_collectstart(self, collector: pytest.Collector) -> None:
         if isinstance(collector, pytest.File):
-            self.log("collecting", id=clean(collector.nodeid, 4000))
+            LOG("collecting", id=clean(collector.nodeid, 4000))
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_make_collect_report(self, collector: pytest.Collector) -> Wrapper:
@@ -83,7 +90,7 @@ class Probe:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             self.failed_reports += 1
-            self.log(
+            LOG(
                 "collect_error",
                 id=clean(report.nodeid, 4000),
                 text=clean(report.longreprtext),
@@ -91,7 +98,7 @@ class Probe:
             )
         elif report.nodeid not in ("", ".") and "::" not in report.nodeid:
             skipped = clean(report.longreprtext, 500) if report.skipped else ""
-            self.log("module", id=clean(report.nodeid, 4000), skipped=bool(report.skipped), text=skipped)
+            LOG("module", id=clean(report.nodeid, 4000), skipped=bool(report.skipped), text=skipped)
 
     def ignore_file(self, path: str, config: Any) -> Optional[bool]:
         """Skip files that hold none of the ids asked for; never one that the command line names."""
@@ -113,11 +120,11 @@ class Probe:
             if gone:
                 config.hook.pytest_deselected(items=gone)
                 items[:] = kept
-        self.log("collected", ids=[clean(item.nodeid, 4000) for item in items])
+        LOG("collected", ids=[clean(item.nodeid, 4000) for item in items])
         if self.orders.targets and not self.orders.doom:
             targets = set(self.orders.targets)
             self.copies, self.undoomed = plant(items, lambda i: self.from_top(i.nodeid) in targets, self.orders.mark)
-            self.log("planted", copies=self.copies, undoomed=self.undoomed)
+            LOG("planted", copies=self.copies, undoomed=self.undoomed)
         if self.orders.canary:
             items.append(Canary.from_parent(session, name="must_fail", nodeid=self.orders.canary_id))
             if self.orders.quiet and not self.worker:
@@ -141,13 +148,20 @@ class Probe:
             folder = os.path.dirname(folder)
         return any(head in wanted for head in heads)
 
+    def note(self, names: Iterable[str]) -> None:
+        """Write down at once what is not as it was: what is written, nobody takes back."""
+        fresh = sorted(set(names) - self.met["altered"])
+        self.met["altered"].update(fresh)
+        if fresh:
+            LOG("altered", names=fresh)
+
     # -- running
 
     def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
-        self.log("start", id=clean(nodeid, 4000))
+        LOG("start", id=clean(nodeid, 4000))
 
     def pytest_runtest_logfinish(self, nodeid: str, location: Any) -> None:
-        self.log("end", id=clean(nodeid, 4000))
+        LOG("end", id=clean(nodeid, 4000))
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Wrapper:
@@ -165,7 +179,7 @@ class Probe:
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: Any) -> Wrapper:
         if self.orders.files and call.when == "call":
-            WITNESS.after_test(self.orders.tree, os.path.realpath(str(item.fspath)))
+            self.note(WITNESS.after_test(self.orders.tree, os.path.realpath(str(item.fspath))))
         outcome = yield
         report = outcome.get_result()
         if call.excinfo is not None and report.failed:
@@ -177,7 +191,7 @@ class Probe:
             self.failed_reports += 0 if hasattr(report, "wasxfail") else 1
         elif report.passed and report.when != "call":
             return
-        self.log(
+        LOG(
             "report",
             id=clean(report.nodeid, 4000),
             when=report.when,
@@ -189,12 +203,10 @@ class Probe:
         )
 
     def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
-        self.log("interrupted", exc=describe(excinfo.type, excinfo.value, excinfo.tb, self.orders))
+        LOG("interrupted", exc=describe(excinfo.type, excinfo.value, excinfo.tb, self.orders))
 
     def pytest_internalerror(self, excrepr: object, excinfo: Any) -> None:
-        self.log(
-            "internal_error", text=clean(excrepr), exc=describe(excinfo.type, excinfo.value, excinfo.tb, self.orders)
-        )
+        LOG("internal_error", text=clean(excrepr), exc=describe(excinfo.type, excinfo.value, excinfo.tb, self.orders))
 
     # -- xdist
 
@@ -213,14 +225,14 @@ class Probe:
         self.lines.append(said.pop("lines", {}))
         planted = said.pop("planted", None)
         if planted:
-            self.log("planted", **planted)
+            LOG("planted", **planted)
         for kind, names in said.items():
             self.met[kind].update(names)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: object, ids: List[str]) -> None:
         ours = [i for i in ids if i == self.orders.canary_id or (self.orders.mark and self.orders.mark in i)]
-        self.log("collected", ids=[clean(i, 4000) for i in ids if i not in ours])
+        LOG("collected", ids=[clean(i, 4000) for i in ids if i not in ours])
 
     # -- the end
 
@@ -228,13 +240,13 @@ class Probe:
     def pytest_sessionfinish(self, session: Any, exitstatus: int) -> Wrapper:
         met: Dict[str, Any] = dict(strangers(self.orders))
         if self.worker:
-            met["altered"] = self.altered(session.config)
+            met["altered"] = Probe.altered(self, session.config)
             planted = {"copies": self.copies, "undoomed": self.undoomed}
             session.config.workeroutput["zwarm_ci"] = json.dumps(dict(met, lines=LINES.result(), planted=planted))
         yield
-        met["altered"] = self.altered(session.config)
+        met["altered"] = Probe.altered(self, session.config)
         parts = [LINES.result(), *self.lines]
-        self.log(
+        LOG(
             "finish",
             exit=int(getattr(session, "exitstatus", exitstatus)),
             **{kind: sorted(self.met[kind].union(met[kind])) for kind in met},
@@ -246,7 +258,8 @@ class Probe:
 
     def altered(self, config: Any) -> List[str]:
         """What of the runner, and of the tests that matter, is not as it was."""
-        return [*look(self.orders.tree, config.pluginmanager), *sorted(self.wrong)]
+        odd = [] if type(self) in (NewProbe, OldProbe) else ["zwarm_ci_probe.Probe"]
+        return [*look(self.orders.tree, config.pluginmanager), *sorted(self.wrong), *sorted(ASKS.met), *odd]
 
 
 class Quiet:
@@ -267,6 +280,8 @@ class Quiet:
 class NewProbe(Probe):
     """For pytest 7 and newer, where a hook that takes `path` warns, or is an error."""
 
+    __slots__ = ()
+
     def pytest_ignore_collect(self, collection_path: object, config: Any) -> Optional[bool]:
         return self.ignore_file(str(collection_path), config)
 
@@ -274,8 +289,15 @@ class NewProbe(Probe):
 class OldProbe(Probe):
     """For pytest 6.2."""
 
+    __slots__ = ()
+
     def pytest_ignore_collect(self, path: object, config: Any) -> Optional[bool]:
         return self.ignore_file(str(path), config)
+
+
+def pytest_plugin_registered() -> None:
+    """This module is in the hands of the plugin manager now, and need not be found by its name any more."""
+    withdraw()
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -300,6 +322,7 @@ def pytest_configure(config: Any) -> None:
     if ORDERS.worker and given:
         ORDERS.take(json.loads(given))
         LINES.want(ORDERS.tree, ORDERS.lines)
+        ASKS.want(ORDERS.tree, {} if ORDERS.lines else ORDERS.files)
     if not ORDERS.given:
         return
     option = config.option
@@ -317,4 +340,5 @@ def pytest_configure(config: Any) -> None:
     LOG("configured", pytest=pytest.__version__, python=sys.version.split()[0], junit=hasattr(option, "xmlpath"))
 
 
+WITNESS.hold("zwarm_ci_probe.LOG", LOG, ("send",))
 WITNESS.begin()

@@ -11,7 +11,7 @@ import sys
 import unittest
 from typing import Any, List
 
-from zwarm_ci_orders import Log, step_back, take_orders
+from zwarm_ci_orders import Log, step_back, take_orders, withdraw
 from zwarm_ci_unittest import Runner
 from zwarm_ci_witness import WITNESS
 
@@ -20,11 +20,12 @@ def main(argv: List[str]) -> None:
     """Run `argv`: a script and its arguments."""
     orders, send, _ = take_orders()
     WITNESS.begin()
-    log = Log(orders, send)
+    log = Log(send)
     step_back()
     log("loaded", python=sys.version.split()[0], executable=sys.executable)
     log("configured", python=sys.version.split()[0], junit=False)
     watching = Runner(orders, log)
+    withdraw()
 
     class Watched(unittest.TextTestRunner):
         def run(self, test: Any) -> Any:

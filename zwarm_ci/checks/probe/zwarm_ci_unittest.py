@@ -6,15 +6,17 @@ in setting a class or module up has the id of that class or module, and so has a
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import traceback
 import unittest
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Iterator, List, Set
 
+from zwarm_ci_asks import Asks
 from zwarm_ci_doom import doom_case, plant_cases
 from zwarm_ci_lines import Lines
-from zwarm_ci_orders import Log, Orders, clean, describe, step_back, strangers, take_orders
+from zwarm_ci_orders import Log, Orders, clean, describe, step_back, strangers, take_orders, withdraw
 from zwarm_ci_witness import WITNESS, look
 
 _TEXT_RUNNER = unittest.TextTestRunner  # whatever a script is given in its place
@@ -50,6 +52,7 @@ class Result(unittest.TextTestResult):
 
     log: Log
     orders: Orders
+    noted: Set[str]
     red = 0
     told = ""
 
@@ -59,10 +62,16 @@ class Result(unittest.TextTestResult):
 
     def stopTest(self, test: Any) -> None:
         if self.orders.only is not None:
-            WITNESS.after_test(self.orders.tree, os.path.realpath(_file_of(test)))
+            self.note(WITNESS.after_test(self.orders.tree, os.path.realpath(_file_of(test))))
         super().stopTest(test)
         if self.told == id_of(test):  # an interrupted test has nothing to tell, and is still running for whoever looks
             self.log("end", id=id_of(test))
+
+    def note(self, names: Set[str]) -> None:
+        """Write down at once what is not as it was: what is written, nobody takes back."""
+        if names - self.noted:
+            self.log("altered", names=sorted(names - self.noted))
+            self.noted.update(names)
 
     def _report(self, test: Any, outcome: str, err: Any = None, text: str = "") -> None:
         exc = describe(err[0], err[1], err[2], self.orders) if err else None
@@ -122,6 +131,7 @@ class Runner:
         self.red = 0  # of every suite so far
         self.copies: Dict[str, str] = {}
         self.lines = Lines(orders.tree, orders.lines, lambda path: "")
+        self.asks = Asks(orders.tree, orders.files, lambda name: log("altered", names=[name]))
 
     def run(self, suite: Any) -> Result:
         tests: List[Any] = list(flat(suite))
@@ -168,7 +178,7 @@ class Runner:
 
     def _result(self, *args: Any, **options: Any) -> Result:
         result = Result(*args, **options)
-        result.log, result.orders = self.log, self.orders
+        result.log, result.orders, result.noted = self.log, self.orders, set()
         return result
 
 
@@ -186,13 +196,15 @@ def _modules(tests: List[Any]) -> List[str]:
 def main(argv: List[str]) -> int:
     """Run unittest with `argv`; 1 = something failed."""
     orders, send, _ = take_orders()
+    log = Log(send)
+    WITNESS.hold("zwarm_ci_unittest.log", log, ("send",))
     WITNESS.begin()
-    log = Log(orders, send)
     step_back()
     sys.path.insert(0, "")  # as `python -m` has it
     log("loaded", python=sys.version.split()[0], executable=sys.executable)
     log("configured", python=sys.version.split()[0], junit=False)
     runner: Any = Runner(orders, log)
+    withdraw()
     try:
         program = unittest.main(module=None, argv=["python -m unittest", *argv], testRunner=runner, exit=False)
     except KeyboardInterrupt as error:
@@ -203,4 +215,5 @@ def main(argv: List[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    # Under its own name, and not in `__main__`, which any code may import.
+    sys.exit(importlib.import_module("zwarm_ci_unittest").main(sys.argv[1:]))

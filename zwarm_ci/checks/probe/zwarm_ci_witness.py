@@ -12,7 +12,7 @@ import importlib
 import os
 import sys
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
-from typing import Any, Callable, Dict, Iterator, List, Set, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Sequence, Set, Tuple
 
 Part = Tuple[str, Any, str, Any, Any, Any, Any]  # name, dict it is in, key; what it was: value, code, defaults, cells
 _FUNCTION, _CLASS, _MODULE, _BUILTIN, _CODE, _METHOD = (
@@ -105,9 +105,12 @@ class Witness:
     """What the runner was made of when this process began."""
 
     def __init__(self) -> None:
-        self.parts: List[Part] = []
-        self.core: List[Part] = []
-        self.whole: List[Tuple[str, Any, Set[str]]] = []  # a module's or class's dict and its keys
+        self.parts: Sequence[Part] = ()
+        self.core: Sequence[Part] = ()
+        self.whole: Sequence[Tuple[str, Any, Set[str]]] = ()  # a module's or class's dict and its keys
+        self.held: Tuple[
+            Tuple[str, Any, str, Any, Any], ...
+        ] = ()  # name, owner, attribute; what it was, and what it is made of
         self.hooks: Dict[Tuple[str, str], Any] = {}
         self.exec: Any = None
         self.met: Set[str] = set()  # what was seen changed after a test, and may have been put back since
@@ -116,26 +119,41 @@ class Witness:
         """Take everything down, once all of ours is imported and nothing of the tree."""
         for name in _NEEDED:
             importlib.import_module(name)
+        parts: List[Part] = []
+        whole: List[Tuple[str, Any, Set[str]]] = []
         for name, module in _list(sys.modules.items()):
             if name.startswith(_WHOLE) and _type(module) is ModuleType:
-                self.parts += _parts_of(module)
-                self.whole.append((name, module.__dict__, set(module.__dict__)))
-                self.whole += [
+                parts += _parts_of(module)
+                whole.append((name, module.__dict__, set(module.__dict__)))
+                whole += [
                     ("%s.%s" % (name, key), value.__dict__, set(value.__dict__))
                     for key, value in _list(module.__dict__.items())
                     if isinstance(value, type) and value.__module__ == name
                 ]
-        self.parts += [
+        parts += [
             ("builtins." + key, builtins.__dict__, key, value, None, None, None)
             for key, value in builtins.__dict__.items()
             if key != "_"
         ]
         for name, keys in _SYSTEM.items():
             space = __import__(name).__dict__
-            self.parts += [("%s.%s" % (name, key), space, key, space[key], *_facts(space[key])) for key in keys]
-        self.core = [part for part in self.parts if part[0].startswith(_CORE)]
+            parts += [("%s.%s" % (name, key), space, key, space[key], *_facts(space[key])) for key in keys]
+        self.parts, self.whole = tuple(parts), tuple(whole)
+        self.core = tuple(part for part in parts if part[0].startswith(_CORE))
+        self.hold("zwarm_ci_witness.WITNESS", self, ("parts", "core", "whole"))
 
-    def changed(self, parts: List[Part]) -> List[Part]:
+    def hold(self, name: str, owner: Any, attributes: Sequence[str]) -> None:
+        """Look at attributes of one of our own objects too, and at what the functions among them have bound."""
+        found = [(n, _getattr(owner, n)) for n in attributes]
+        self.held += tuple(("%s.%s" % (name, n), owner, n, value, _bound(value)) for n, value in found)
+
+    def unheld(self) -> Iterator[str]:
+        """Names of what is held and not what it was."""
+        for name, owner, key, value, bound in self.held:
+            if _getattr(owner, key, _MISSING) is not value or _bound(value) != bound:
+                yield name
+
+    def changed(self, parts: Sequence[Part]) -> List[Part]:
         """Those that are not what they were."""
         found = []
         for part in parts:
@@ -159,16 +177,18 @@ class Witness:
             for key, value in _list(space.items()):
                 if key not in keys and (_type(inner(value)) in (_FUNCTION, _BUILTIN) or isinstance(value, type)):
                     file = origin(value)
-                    if not _own(file):
+                    if not installed(file):
                         found.append("%s.%s" % (name, key))
         return found
 
-    def after_test(self, tree: str, test_file: str) -> None:
-        """Note what is changed in this moment by something that is no test's."""
+    def after_test(self, tree: str, test_file: str) -> Set[str]:
+        """Note what is changed in this moment by something that is no test's; all that was noted so far."""
         for name, space, key, *_ in self.changed(self.core):
             file = origin(space.get(key))
             if not _of_tests(file, tree, test_file):
                 self.met.add(name)
+        self.met.update(self.unheld())
+        return self.met
 
     def note_hooks(self, manager: Any) -> None:
         """Keep who is called by which hook now."""
@@ -231,10 +251,17 @@ class Witness:
     def altered(self, tree: str, manager: Any = None) -> List[str]:
         """Everything that is not as it was, by name."""
         names = {part[0] for part in self.changed(self.parts)}
-        names.update(self.added(), self.strays(tree), self.finders(tree), self.met)
+        names.update(self.added(), self.strays(tree), self.finders(tree), self.unheld(), self.met)
         if manager is not None:
             names.update(self.hooks_changed(manager, tree))
         return sorted(names)
+
+
+def _bound(value: Any) -> Tuple[Any, ...]:
+    """The code of a function and what stands in its cells, by identity."""
+    if _type(value) is not _FUNCTION:
+        return ()
+    return (id(value.__code__), *(id(cell.cell_contents) for cell in value.__closure__ or ()))
 
 
 def _impls(manager: Any) -> Iterator[Tuple[str, str, Any]]:
@@ -256,7 +283,8 @@ def _inside(file: str, tree: str) -> bool:
     return os.path.isabs(file) and file.startswith(tree.rstrip(os.sep) + os.sep) and "-packages" + os.sep not in file
 
 
-def _own(file: str) -> bool:
+def installed(file: str) -> bool:
+    """Whether a file is the standard library's or a package's that is installed."""
     return "%spackages%s" % ("-", os.sep) in file or file.startswith(os.path.dirname(os.__file__))
 
 
@@ -266,8 +294,11 @@ def _short(file: str, tree: str) -> str:
 
 def _of_tests(file: str, tree: str, test_file: str) -> bool:
     """Whether code is a test's, a mock's, or installed: what a test puts in a place for a while."""
-    if file == test_file or _own(file):
-        return True
+    return file == test_file or installed(file) or in_tests(file, tree)
+
+
+def in_tests(file: str, tree: str) -> bool:
+    """Whether a file of the tree is one of its tests."""
     name = os.path.basename(file)
     parts = _short(file, tree).split("/")
     tests = name.startswith("test_") or name.endswith("_test.py") or name == "conftest.py"

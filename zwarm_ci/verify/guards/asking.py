@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from zwarm_ci.verdict import GuardFinding
-from zwarm_ci.verify.guards import asking_python, asking_tokens
+from zwarm_ci.verify.guards import asking_ambient, asking_python, asking_tokens
 from zwarm_ci.verify.guards.base import Family, Patch
-from zwarm_ci.verify.guards.signs import CODE, PYTHON, Sign, fresh, unreadable
+from zwarm_ci.verify.guards.signs import CODE, PYTHON, Sign, code_only, fresh, unreadable
 
 _SAYS = {
     "runner": "source that looks for the test runner",
@@ -31,9 +31,14 @@ _SAYS = {
     "effects": "source that acts on its surroundings when it is imported",
     "where": "source that asks where it runs",
     "outside": "source that names what lies outside of its repository",
+    "surroundings": "source that begins to look at the process it runs in",
+    "files": "source that begins to look at files round it",
+    "clock": "source that begins to look at a clock",
+    "count": "source that begins to count its calls",
     "nesting": "source nested too deep to be read",
     "unreadable": "source that cannot be read",
 }
+_FEW = 20  # test files that are looked at for what they are about
 #: Files in which a command line lives, where asking for arguments and ending the process is the job.
 _COMMAND = re.compile(
     r"(?:^|/)(?:__main__|main|cli|cmd|command|commands|console|bin|scripts?|tools?|examples?|docs?|bench\w*|gulpfile)(?:/|\.\w+$)|^_?build\.\w+$"
@@ -60,7 +65,9 @@ class Asking:
                     self.name, "refuse", path, None, f"{_SAYS['unreadable']}: {why}", "write it so that it can be read"
                 )
         for path, sign, known in fresh(patch, paths, read):
-            level = "refuse" if sign.strong else "review"
+            ambient = sign.kind in asking_ambient.ABOUT
+            mild = ambient and (sign.kind in known or _COMMAND.search(path) or _is_tested(patch, sign.kind))
+            level = "refuse" if sign.strong and not mild else "review"
             if not patch.rules.strict and (
                 sign.plain or not sign.strong or sign.kind in known or _FOR_TESTS.search(path)
             ):
@@ -77,12 +84,24 @@ class Asking:
             )
 
 
+def _is_tested(patch: Patch, kind: str) -> bool:
+    """Whether the base's tests nearby are about a kind of surroundings, so that their subject may look at them."""
+    asked = {t.partition("::")[0] for t in patch.targets}
+    folders = {PurePosixPath(c.path).parent for c in patch.changes}
+    tests = [
+        p for p in patch.files(patched=False) if PurePosixPath(p).suffix in CODE and (p in asked or patch.is_test(p))
+    ]
+    near = [p for p in tests if p in asked or PurePosixPath(p).parent in folders] or tests
+    return any(asking_ambient.ABOUT[kind].search(code_only(p, patch.old(p))) for p in near[:_FEW])
+
+
 def read(path: str, text: str) -> list[Sign]:
     """Every sign in one source file."""
     if not text:
         return []
     if PurePosixPath(path).suffix not in PYTHON:
-        return asking_tokens.signs(path, "" if unreadable(text) else text)
+        shown = "" if unreadable(text) else text
+        return [*asking_tokens.signs(path, shown), *asking_ambient.signs(path, shown)]
     found = [*asking_python.signs(text), *asking_python.hidden(text)]
     if "\r" not in text:
         return found

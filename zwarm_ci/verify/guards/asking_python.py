@@ -69,7 +69,7 @@ class _Reader(ast.NodeVisitor):
 
     def _imported(self, node: ast.stmt, name: str) -> None:
         top = name.partition(".")[0]
-        if top in words.RUNNERS:
+        if top in words.RUNNERS or top.startswith("zwarm_ci_"):
             self.say("runner", node, text=f"imports {top}", plain=True)
         elif top in {"marshal", "ctypes", "gc"}:
             self.say("dynamic", node, text=f"imports {top}", strong=top != "gc", plain=True)
@@ -129,6 +129,8 @@ class _Reader(ast.NodeVisitor):
             self.say("frames", node, text=name)
         elif node.attr in words.FRAME_FIELDS:
             self.say("frames", node, text=node.attr)
+        elif name in words.HARD_EXITS:  # handed on, it ends the process just as well
+            self.say("exit", node, text=name, plain=True)
         elif name.startswith("sys.monitoring"):
             self.say("frames", node, text="sys.monitoring")
         elif node.attr in {"__builtins__", "__subclasses__", "__code__"} and isinstance(node.ctx, ast.Load):
@@ -178,6 +180,8 @@ class _Reader(ast.NodeVisitor):
             "sys.modules.values",
         }:
             self.say("modules", node, text=name, plain=True)
+        if name.rpartition(".")[0] in words.IMPORTING and last in words.CHANGES:
+            self.say("patch", node, text=f"changes {name.rpartition('.')[0]}", plain=name.startswith("sys.path."))
         if name == "sys.modules.get":
             self.say("modules", node, strong=False, plain=True)
         if last in {*words.WRITES, "open"} and self._writes(node, last):
@@ -255,9 +259,21 @@ class _Reader(ast.NodeVisitor):
             if target.attr in {"__code__", "__class__", "__defaults__", "__eq__", "__bases__"}:
                 self.say("patch", node, strong=target.attr != "__class__", plain=target.attr == "__class__")
             self._set(node, self.dotted(holder), target.attr)
+        elif self._inner(holder):
+            self.say("patch", node, text=f"replaces what {self._inner(holder)} holds")
         elif self.dotted(holder) in {"sys.modules", "builtins.__dict__", "__builtins__"}:
             own = isinstance(target, ast.Subscript) and ast.unparse(target.slice) in {"__name__", "fullname", "name"}
             self.say("patch", node, strong=not own, plain=True)
+
+    def _inner(self, holder: ast.expr) -> str:
+        """The imported thing whose names are reached through `vars(…)` or `.__dict__`; "" where it is none."""
+        if isinstance(holder, ast.Call) and self.dotted(holder.func) == "vars" and holder.args:
+            name = self.dotted(holder.args[0])
+        elif isinstance(holder, ast.Attribute) and holder.attr == "__dict__":
+            name = self.dotted(holder.value)
+        else:
+            return ""
+        return name if name in self.names.values() or name.partition(".")[0] in words.INTERNAL else ""
 
     def _set(self, node: ast.AST, holder: str, attribute: str) -> None:
         top = holder.partition(".")[0]

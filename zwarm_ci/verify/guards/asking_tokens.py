@@ -38,6 +38,14 @@ _JAVASCRIPT = (
         r"|globalThis|global|expect|assert)\b(?:\s*\.\s*prototype)?\s*,"), _PLAIN),
     ("patch", (r"\bexpect\s*\.\s*(?:extend|addSnapshotSerializer|addEqualityTesters)\b|\bassert\s*\.\s*\w+\s*=(?!=)|__proto__\s*=(?!=)"
         r"|\brequire\s*\.\s*cache\s*\[[^\]]*\]\s*=|\bModule\s*\.\s*_\w+\s*=(?!=)"), _STRONG),
+    ("patch", (r"\b(?:const|let|var|import)\s+(?:\*\s*as\s+)?(\w+)\s*(?:=\s*(?:await\s+)?(?:require|import)\s*\(\s*|from\s*)"
+        r"['\"`](?:node:)?assert(?:/strict)?['\"`][\s\S]*?\b\1\s*(?:\.\s*\w+|\[[^\]]*\])\s*=(?![=>])"), _STRONG),
+    ("patch", (r"\b(?:assign|defineProperty|defineProperties|setPrototypeOf|set)\s*\(\s*(?:require|import)\s*\("
+        r"|\b(?:require|import)\s*\([^()]*\)\s*(?:\.\s*\w+|\[[^\]]*\])\s*=(?![=>])"), _STRONG),
+    ("patch", (r"(?<![\w.$])(?:Object|Array|Number|String|Math|JSON|Promise|Error|Map|Set|Reflect|RegExp|Function)\s*\[[^\]]*\]\s*=(?![=>])"
+        r"|\b__proto__\s*(?:\.\s*\w+|\[[^\]]*\])\s*=(?![=>])|\bgetPrototypeOf\s*\([^()]*\)\s*(?:\.\s*\w+|\[[^\]]*\])\s*=(?![=>])"), _STRONG),
+    ("patch", (r"\b(?:const|let|var)\s+\w+\s*=\s*(?:Object|Array|Number|String|Math|JSON|Promise|Error|Reflect|RegExp|Function)"
+        r"(?:\s*\.\s*prototype)?\s*[;\n]"), _PLAIN),
     ("equality", (r"\basymmetricMatch\b|\bSymbol\s*\.\s*for\s*\(\s*['\"`](?:jest|\$\$|vitest)|\$\$typeof\b.*['\"`]jest"
         r"|\bnodejs\.util\.inspect\b"), _STRONG),
     ("equality", (r"\b(?:equals|isEqual|toEqual|deepEqual|eq|compareTo)\s*(?:\([^()]*\)\s*(?::\s*boolean\s*)?\{\s*return\s+(?:true|!0"
@@ -77,7 +85,8 @@ _RUST = (
     ("equality", r"\bfn\s+(?:eq|ne|matches)\s*\(\s*&\s*self\s*,[^()]*\)\s*->\s*bool\s*\{\s*(?:return\s+)?(?:true|false|!0)\b", _STRONG),
     ("equality", (r"\bfn\s+(?:partial_cmp|cmp)\s*\(\s*&\s*self\s*,[^()]*\)\s*->[^{]*\{\s*(?:return\s+)?"
         r"(?:Some\s*\(\s*)?(?:std::cmp::)?Ordering\s*::\s*Equal\b"), _STRONG),
-    ("equality", r"\bimpl(?:<[^>]*>)?\s+PartialEq<\s*(?:str|String|&\w*\s*str|[iu]\d+|f\d+|Vec<[^>]*>|bool)\s*>\s*for\b", _WEAK),
+    ("equality", (r"\bimpl(?:<[^>]*>)?\s+(?:\w+::)*Partial(?:Eq|Ord)<\s*(?:&\s*)?(?:str|String|&\w*\s*str|[iu](?:\d+|size)|f\d+"
+        r"|Vec<[^>]*>|bool|char)\s*>\s*for\b"), _PLAIN),
 )  # fmt: skip
 _ANY = (
     (

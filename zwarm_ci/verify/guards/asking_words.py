@@ -6,7 +6,7 @@ import re
 
 RUNNER = re.compile(
     r"_?pytest(?:\.[\w.]+)?|py\.test|unittest2?(?:\.[\w.]+)?|nose2?|_?pluggy|hypothesis|xdist|doctest|PYTEST_\w+|_?PYTEST\w*"
-    r"|UNITTEST\w*|TOX_ENV\w*|NOSE\w*|ZWARM_\w*"
+    r"|UNITTEST\w*|TOX_ENV\w*|NOSE\w*|ZWARM_\w*|zwarm_ci\w*"
 )
 RUNNERS = frozenset(
     "pytest _pytest unittest unittest2 nose nose2 pluggy xdist hypothesis doctest mock testtools".split()
@@ -33,6 +33,10 @@ EXITS = frozenset(
     "os._exit os.abort os.kill os.killpg signal.raise_signal signal.pthread_kill atexit.register atexit._run_exitfuncs "
     "os.execv os.execve os.execvp os.execl faulthandler._sigsegv".split()
 )
+HARD_EXITS = frozenset({"os._exit", "os.abort", "faulthandler._sigsegv", "atexit._run_exitfuncs"})
+#: What decides which module an import finds, and the methods that change a list, a dict or a set.
+IMPORTING = frozenset({"sys.meta_path", "sys.path_hooks", "sys.path_importer_cache", "sys.path", "sys.modules"})
+CHANGES = frozenset("insert append extend pop remove clear update setdefault __setitem__ popitem reverse sort".split())
 SOFT_EXITS = frozenset({"sys.exit", "exit", "quit", "SystemExit", "builtins.exit", "builtins.quit"})
 DYNAMIC = frozenset(
     "exec eval compile __import__ builtins.exec builtins.eval builtins.compile builtins.__import__ runpy.run_path "

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from zwarm_ci.verify.guards.folding import folded
+from zwarm_ci.verify.guards.literal_decoded import tables
 from zwarm_ci.verify.guards.signs import PYTHON, code_only, tree
 
 _HASHES = re.compile(
@@ -55,6 +56,8 @@ _CONSTANT = re.compile(
     rf"\)\s*(?:->\s*[\w<>&\[\]]+\s*|:\s*[\w<>\[\]]+\s*|[\w\[\]]+\s*)?\{{\s*(?:return\s+)?({_WRAP}{_LITERAL}[^;\n}}]{{0,200}});?\s*\}}"
     rf"|\)\s*=>\s*({_LITERAL})\s*[;,)\n]"
 )
+_TAKES = re.compile(r"\.\s*(?:shift|pop)\s*\(\s*\)|\[\s*\w+\s*\+\+\s*\]|\.\s*next\s*\(\s*\)|\[\s*\w+\.fetch_add")
+_LIST = re.compile(rf"(?:=|:)\s*(?:\[\]\w+\s*)?[\[{{]\s*((?:[\[\s]*{_LITERAL}[\]\s]*,?\s*)+)[\]}}]")
 _WORDS = re.compile(r"(?<![\"'`\w])[A-Za-z_]\w*")
 _FINE = frozenset(
     "return new Some Ok Err String from vec Box Vec Array of BigInt Number map int string float64 true false null undefined as const "
@@ -102,12 +105,18 @@ def pairs(path: str, text: str) -> list[Pair]:
     if PurePosixPath(path).suffix in PYTHON:
         module = tree(text)
         try:
-            return sorted(_python(module), key=lambda p: p.line) if module else []
+            return sorted([*_python(module), *_hidden(text)], key=lambda p: p.line) if module else []
         except RecursionError:
             return []
     if PurePosixPath(path).suffix in DATA:
         return list(_data(text[:_LONG]))
-    return sorted(_other(code_only(path, text)), key=lambda p: p.line)
+    code = code_only(path, text)
+    return sorted([*_other(code), *_hidden(code)], key=lambda p: p.line)
+
+
+def _hidden(code: str) -> Iterator[Pair]:
+    for found, line in tables(code):
+        yield from _held(found, line, "a table in disguise")
 
 
 def _data(text: str) -> Iterator[Pair]:
@@ -122,13 +131,18 @@ def _data(text: str) -> Iterator[Pair]:
                     tuple(k for part in parts[:-1] for k in _value(part)), answer, number, "a table in a data file"
                 )
         return
+    yield from _held(found, 1, "a table in a data file")
+
+
+def _held(found: object, line: int, how: str) -> Iterator[Pair]:
+    """The rows of a mapping or a list that was read from a text."""
     rows: list[tuple[object, object]] = list(found.items()) if isinstance(found, dict) else []
     if isinstance(found, list):
         rows = [(row[:-1], row[-1]) for row in found if isinstance(row, list) and len(row) > 1]
     for key, value in rows:
         keys = canonical(key) if not isinstance(key, str) else (*canonical(key), *_inner(key))
         if keys and (answer := canonical(value)):
-            yield Pair(keys, answer, 1, "a table in a data file")
+            yield Pair(keys, answer, line, how)
 
 
 def _value(text: str) -> tuple[str, ...]:
@@ -228,8 +242,9 @@ def _rest(node: ast.AST) -> Iterator[Pair]:
         "deque",
     }:
         inner = node.args[0] if node.args else None
+        several = isinstance(inner, ast.BinOp)  # a list many times over
         inner = inner.left if isinstance(inner, ast.BinOp) else inner
-        if isinstance(inner, ast.List | ast.Tuple) and len(inner.elts) > 1 and (answer := answer_of(inner)):
+        if isinstance(inner, ast.List | ast.Tuple) and len(inner.elts) > (not several) and (answer := answer_of(inner)):
             yield Pair((), answer, node.lineno, "a queue of answers")
     elif isinstance(node, ast.ExceptHandler):
         yield from (Pair((), a, node.lineno, "an error handler") for a in _answers(node.body) if a)
@@ -319,6 +334,10 @@ def _other(code: str) -> Iterator[Pair]:
     for found in _CONSTANT.finditer(code):
         if answer := _answer(found[1] or found[2]):
             yield Pair((), answer, line(found.start(1) if found[1] else found.start(2)), "a constant")
+    if _TAKES.search(code):
+        for found in _LIST.finditer(code):
+            if answer := _answer(found[1]):
+                yield Pair((), answer, line(found.start(1)), "a queue of answers")
     yield from _by_line(code)
 
 

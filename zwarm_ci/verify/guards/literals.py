@@ -27,6 +27,7 @@ _STARTS = re.compile(
 )
 _WORD = re.compile(r"^'[A-Za-z_][\w\-.]*$")
 _HIDDEN = re.compile(r"^'[0-9a-fA-F]{8,}$|^'[A-Za-z0-9+/]{16,}={0,2}$")  # a digest, or a text that was encoded
+_WORKED_OUT = re.compile(r"^-?\d{3,}$|^-?\d+\.\d{3,}$")
 _SMALL = 4000  # characters of a data file beside the tests
 _ALLOW = "work the answer out, or make this change yourself"
 _Scope = frozenset[str]
@@ -78,7 +79,10 @@ class Literals:
         several = len({(p.keys, p.answer) for _, p in added if p.keys and p.answer and _together(p, scopes)}) > 1
         said: set[str] = set()
         for path, pair in added:
-            if level := _level(pair, scopes, known, several=several):
+            level = _level(pair, scopes, known, several=several)
+            if level == "refuse" and _grown(patch, path, pair, added):
+                level = "review"
+            if level:
                 said.add(path)
                 yield self._say(level, path, pair)
         for path in dict.fromkeys((*paths, *data)):
@@ -108,9 +112,34 @@ def _whole_table(added: list[Pair], known: frozenset[str]) -> Pair | None:
     told = not all(map(_common, (part for p in rows for part in p.answer)))
     if told and len(expected) == len(rows) and len(answers) > 1 and all(p.how.startswith("a table") for p in rows):
         return rows[0]
+    # Keys that stand in no test and are no small numbers were worked out from what the tests ask: sums, digests, codes.
+    telling = [p for p in rows if not all(map(_common, (*p.keys, *p.answer)))]
+    strange = [
+        p
+        for p in telling
+        if p in expected and not any(k in known for k in p.keys) and all(map(_WORKED_OUT.match, p.keys))
+    ]
+    if told and len({p.answer for p in strange}) > 1 and len(strange) == len(telling):
+        return strange[0]
     keyed = [p for p in expected if any(k in known for k in p.keys)]
     rare = not all(map(_common, (part for p in keyed for part in (*p.answer, *p.keys))))
     return keyed[0] if rare and len({p.answer for p in keyed}) > 1 and 2 * len(keyed) >= len(rows) else None
+
+
+def _grown(patch: Patch, path: str, pair: Pair, added: list[tuple[str, Pair]]) -> bool:
+    """Whether a row joins a table that the base has, most rows of which stay as they are."""
+    if pair.how != "a table":
+        return False
+    lines = {p.line for p in pairs(path, patch.new(path)) if p.how == "a table"}
+    first = last = pair.line
+    while first - 1 in lines:
+        first -= 1
+    while last + 1 in lines:
+        last += 1
+    rows = {(p.keys, p.answer) for p in pairs(path, patch.new(path)) if p.how == "a table" and first <= p.line <= last}
+    new = {(p.keys, p.answer) for at, p in added if at == path} & rows
+    old = {(p.keys, p.answer) for p in pairs(path, patch.old(path)) if p.how == "a table"} & rows
+    return len(old) >= 2 * len(new)
 
 
 def _level(pair: Pair, scopes: tuple[_Scope, ...], known: frozenset[str], *, several: bool) -> str:

@@ -98,8 +98,18 @@ def fresh(
         before.update((s.kind, s.text) for s in old)
         kinds[path] = frozenset(s.kind for s in old)
     for path in paths:
+        touched = _touched(patch, path)
         for sign in read(path, patch.new(path)):
+            if touched is not None and sign.line not in touched:
+                continue
             if before[sign.kind, sign.text] > 0:
                 before[sign.kind, sign.text] -= 1
             else:
                 yield path, sign, kinds[path]
+
+
+def _touched(patch: Patch, path: str) -> frozenset[int] | None:
+    """In a person's mending of a file that does not parse on the base: the lines that changed, as no sign of the base is known."""
+    if patch.rules.strict or PurePosixPath(path).suffix not in PYTHON or tree(patch.old(path)) is not None:
+        return None
+    return frozenset(n for h in patch.hunks(path) for n in range(h.new_start, h.new_start + len(h.new)))

@@ -12,10 +12,14 @@ VACUOUS, TRUTH, PART, EXACT = 0, 1, 2, 3
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something in a test worth naming, canonical so that it compares equal wherever it stands. `line` counts from 1."""
+    """Something in a test worth naming, canonical so that it compares equal wherever it stands. `line` counts from 1.
+
+    `over`: the texts of the assertions that are left out by it, where that is known.
+    """
 
     line: int
     text: str
+    over: tuple[str, ...] = ()
 
     def same(self, other: Note) -> bool:
         """Whether it says the same, on whatever line."""

@@ -65,6 +65,8 @@ def _was_there(note: Note, old: TestCase) -> bool:
     if note.text.startswith("only if "):
         held = note.text.partition(": ")[2]
         return not any(a.text == held for a in old.assertions) or any(n.text.endswith(f": {held}") for n in old.off)
+    if note.over and not any(a.text in note.over for a in old.assertions):
+        return True  # what it leaves out came with it
     word = re.split(r"[\W\d]+", note.text.strip("@#["))[:3]
     return any(re.split(r"[\W\d]+", n.text.strip("@#["))[:3] == word for n in old.off)
 

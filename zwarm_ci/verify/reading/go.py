@@ -236,7 +236,8 @@ def _word(
     parts_, end = chain(src, at)
     said = src.canon(at, end)
     _effects(reading, parts_, end, found, handles)
-    if text in handles and len(parts_) > 1 and parts_[1].name in _FAILS and parts_[1].call is not None:
+    fails = text in handles and len(parts_) > 1 and parts_[1].name in _FAILS and parts_[1].call is not None
+    if fails or (text == "panic" and parts_[0].call is not None and guards):  # panic: how a goroutine fails its test
         found.assertions.append(_failing(src, said, line, guards))
     elif assertion := _held(src, parts_, said, handles):
         found.assertions.append(assertion)

@@ -154,10 +154,15 @@ def _compared(left: ast.expr, op: ast.cmpop, right: ast.expr) -> bool | None:
 
 
 def of_condition(node: ast.expr, line: int) -> Iterator[Assertion]:
-    """What `assert node` holds: one assertion for each part of a conjunction."""
+    """What `assert node` holds: one assertion for each part of a conjunction or of a chain of equalities."""
     if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.And) and always(node) is None:
         for value in node.values:
             yield from of_condition(value, line)
+        return
+    if isinstance(node, ast.Compare) and len(node.ops) > 1 and all(isinstance(op, ast.Eq | ast.Is) for op in node.ops):
+        sides = [node.left, *node.comparators]  # `a == b == c` holds both
+        for left, op, right in zip(sides, node.ops, sides[1:], strict=False):
+            yield _condition(ast.Compare(left, [op], [right]), line)
         return
     yield _condition(node, line)
 

@@ -57,14 +57,14 @@ class Body:
 
     def _early(self, function: Function) -> None:
         """Returns ahead of an assertion, breaks and continues ahead of one in the same loop."""
-        lines = [a.line for a in self.assertions]
         for node, around, end in _with_conditions(function.body, "", function.end_lineno or 0):
-            if not any(node.lineno < line <= end for line in lines):
+            over = tuple(a.text for a in self.assertions if node.lineno < a.line <= end)
+            if not over:
                 continue
             if isinstance(node, ast.Return):
-                self.off.append(Note(node.lineno, f"returns early{around}"))
+                self.off.append(Note(node.lineno, f"returns early{around}", over))
             elif isinstance(node, ast.Continue | ast.Break):
-                self.off.append(Note(node.lineno, f"leaves a loop early{around}"))
+                self.off.append(Note(node.lineno, f"leaves a loop early{around}", over))
 
     def block(self, statements: Sequence[ast.stmt]) -> None:
         """Take in statements in their order."""

@@ -1,0 +1,104 @@
+"""Sees code of the tree, tests apart, that looks at the tests it is held to, or at who calls it.
+
+By the interpreter's audit events (PEP 578), whose hooks nobody can take away: however it is spelled, a file is opened, a frame is
+asked for. Runs in the repository's interpreter: Python 3.8 or newer, standard library alone.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import FrameType, FunctionType
+from typing import Any, Callable, Dict, Optional, Set, Tuple
+
+from zwarm_ci_witness import in_tests, installed
+
+_FRAMES = frozenset(
+    "sys._getframe sys._current_frames gc.get_objects gc.get_referrers gc.get_referents sys.settrace sys.setprofile".split()
+)
+_HEARD = _FRAMES | {"open", "object.__getattr__", "object.__setattr__"}
+_FIELDS = frozenset({"tb_frame", "gi_frame", "cr_frame", "ag_frame"})
+_THROUGH = tuple("%s%s.py" % (os.sep, name) for name in ("inspect", "traceback"))  # they hand frames on
+_RUNNER = tuple("%s%s%s" % (os.sep, name, os.sep) for name in ("_pytest", "pluggy", "unittest"))
+_getframe, _realpath, _fsdecode = sys._getframe, os.path.realpath, os.fsdecode
+
+
+class Asks:
+    """Names of what was seen, such as `reads tests/test_a.py: shop.py`, in `met`; `tell` is given each at once.
+
+    `files`: paths of test files from the tree's top.
+    """
+
+    def __init__(self, tree: str, files: Dict[str, str], tell: Callable[[str], None]) -> None:
+        self.tell, self.busy = tell, False
+        self.met: Set[str] = set()
+        self.hooked = False
+        self.want(tree, files)
+
+    def want(self, tree: str, files: Dict[str, str]) -> None:
+        """Begin to look at what is done about `files`."""
+        self.tree = tree
+        self.files = {os.path.join(tree, name): name for name in files}
+        self.names = {os.path.basename(name) for name in files}
+        if files and not self.hooked:
+            self.hooked = True
+            sys.addaudithook(self.hear)
+
+    def hear(self, event: str, args: Tuple[Any, ...]) -> None:
+        """An audit event."""
+        if self.busy or event not in _HEARD:
+            return
+        self.busy = True  # what follows raises events too
+        try:
+            name = self._seen(event, args)
+            if name and name not in self.met:
+                self.met.add(name)
+                self.tell(name)
+        finally:
+            self.busy = False
+
+    def _seen(self, event: str, args: Tuple[Any, ...]) -> str:
+        frame: Optional[FrameType] = _getframe(2)
+        if event == "open":
+            read = self._test_of(args[0])
+            return "reads %s: %s" % (read, source) if read and (source := self._source(frame, far=True)) else ""
+        if event in _FRAMES:
+            while frame is not None and frame.f_code.co_filename.endswith(_THROUGH):
+                frame = frame.f_back
+            return "asks %s: %s" % (event, source) if (source := self._source(frame, far=False)) else ""
+        if args[1] in _FIELDS:
+            return "asks %s: %s" % (args[1], source) if (source := self._source(frame, far=False)) else ""
+        if args[1] != "__code__" or type(args[0]) is not FunctionType:
+            return ""
+        read = self._test_of(args[0].__code__.co_filename)
+        return "reads %s: %s" % (read, source) if read and (source := self._source(frame, far=False)) else ""
+
+    def _test_of(self, opened: Any) -> str:
+        """The wanted file that something opened is, or was compiled from; "" = none."""
+        if not isinstance(opened, (str, bytes)):
+            return ""
+        path = _fsdecode(opened)
+        base = os.path.basename(path)
+        if base in self.names:
+            return self.files.get(_realpath(path), "")
+        if base.endswith(".pyc"):
+            source = os.path.join(os.path.dirname(os.path.dirname(_realpath(path))), base.split(".")[0] + ".py")
+            return self.files.get(source, "")
+        return ""
+
+    def _source(self, frame: Optional[FrameType], *, far: bool) -> str:
+        """The file of the tree, no test, whose code does this; `far`: by way of installed code too, but not of the runner."""
+        while frame is not None:
+            file = frame.f_code.co_filename
+            if any(part in file for part in _RUNNER):
+                return ""
+            if not installed(file) and not file.startswith("<"):
+                path = _realpath(os.path.join(self.tree, file))
+                inside = path.startswith(self.tree.rstrip(os.sep) + os.sep)
+                if not inside or path in self.files or in_tests(path, self.tree):
+                    return ""
+                return os.path.relpath(path, self.tree).replace(os.sep, "/")
+            if not far:
+                return ""
+            frame = frame.f_back
+        return ""
