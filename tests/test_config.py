@@ -83,6 +83,11 @@ task_usd = 1.5
 day_usd = 2
 minutes = 10
 check_minutes = 0
+[github]
+draft = false
+labels = ["bot", "ci"]
+trusted = ["OWNER", "CONTRIBUTOR"]
+bots = [29139614]
 [models."my.model"]
 adapter = "codex"
 aliases = ["mine"]
@@ -106,6 +111,8 @@ def test_the_contracts_defaults() -> None:
     assert (settings.verify.reruns, settings.verify.burn_in) == (2, 3)
     assert (settings.verify.max_files, settings.verify.max_lines) == (40, 2000)
     assert (settings.budget.minutes, settings.budget.check_minutes) == (60, 120)
+    assert (settings.github.draft, settings.github.labels, settings.github.bots) == (True, ("zwarm-ci",), ())
+    assert settings.github.trusted == ("OWNER", "MEMBER", "COLLABORATOR")
     assert set(settings.origins.values()) == {"default"}
 
 
@@ -122,6 +129,8 @@ def test_every_key_arrives_where_it_belongs() -> None:
         ("golden/**",), settings.verify.allow_test_edits, 6, 7, strict=False, max_files=8, max_lines=9
     )
     assert (settings.budget.minutes, settings.budget.check_minutes) == (10, 0)
+    assert (settings.github.draft, settings.github.labels) == (False, ("bot", "ci"))
+    assert (settings.github.trusted, settings.github.bots) == (("OWNER", "CONTRIBUTOR"), (29139614,))
     (model,) = settings.models
     assert (model.name, model.input, model.cache_write) == ("my.model", Decimal("1.0"), Decimal("1.5"))
     found = settings.registry().resolve("mine")
@@ -145,8 +154,20 @@ def test_every_known_key_is_accepted_and_listed(key: str) -> None:
         "sandbox": "read-only",
     }
     last = key.rsplit(".", 1)[-1]
-    lists = {"ladder": ["embedded"], "env": ["A"], "include": ["a"], "protect": ["a"], "aliases": ["a"]}
-    flags = {"exclusive", "allow_test_edits", "strict", "network", "web_search", "gateway", "inherit_user_config"}
+    lists: dict[str, list[str] | list[int]] = {
+        "ladder": ["embedded"], "env": ["A"], "include": ["a"], "protect": ["a"], "aliases": ["a"], "labels": ["a"], "trusted": ["OWNER"],
+        "bots": [5],
+    }  # fmt: skip
+    flags = {
+        "exclusive",
+        "allow_test_edits",
+        "strict",
+        "network",
+        "web_search",
+        "gateway",
+        "inherit_user_config",
+        "draft",
+    }
     value = texts.get(last) or lists.get(last) or ("true" if last in flags else "5")
     settings = load(b'[checks.tests]\nrun = "x"', sets=[f"{name}={str(value).replace(chr(39), chr(34))}"])
     assert settings.origins[name] == "--set"
@@ -211,7 +232,8 @@ def test_where_text_is_wanted_a_value_is_text(raw: str, run: str) -> None:
 
 
 def test_variables_that_are_no_settings_are_left_alone() -> None:
-    names = ("ZWARM_CI_CODEX", "ZWARM_CI_CLAUDE", "ZWARM_CI_TAG", "ZWARM_CI_PROBE", "ZWARM_CI_PROBE_ROOTS", "ZWARM_CIX")
+    names = ("ZWARM_CI_CODEX", "ZWARM_CI_CLAUDE", "ZWARM_CI_TAG", "ZWARM_CI_PROBE", "ZWARM_CI_PROBE_ROOTS", "ZWARM_CIX", "ZWARM_CI_TOKEN",
+             "ZWARM_CI_STOP", "ZWARM_CI_INPUT_MODE")  # fmt: skip
     assert set(load(environ=dict.fromkeys(names, "x")).origins.values()) == {"default"}
 
 

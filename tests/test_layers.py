@@ -38,7 +38,7 @@ LEVELS = [
     till settings suspicion
     loop staffing
     integrate conclude selection equipment github
-    handover preview crew
+    handover preview crew survey
     orchestrator
     pipeline supervise
     verification

@@ -8,15 +8,20 @@ from dataclasses import dataclass, field
 from zwarm_ci import pricing
 from zwarm_ci.baseline import Baseline
 from zwarm_ci.budget import Ledger
-from zwarm_ci.loop import CUT, spent
+from zwarm_ci.loop import CUT
 from zwarm_ci.plan import make_task
 from zwarm_ci.task import Check, Failure, Task
-from zwarm_ci.verdict import CheckResult, Outcome, RunStatus, Seconds, TaskOutcome, count
+from zwarm_ci.verdict import CheckResult, Outcome, RunStatus, Seconds, TaskOutcome, count, spent
+
+MAX_TASKS = "--max-tasks"
 
 
 @dataclass(slots=True)
 class Facts:
-    """What is known of a run so far; filled in as the story goes, so that an early end has a record too."""
+    """What is known of a run so far; filled in as the story goes, so that an early end has a record too.
+
+    `elsewhere`, `runs_elsewhere`: time and check processes of other machines that worked for it.
+    """
 
     run: str
     command: str
@@ -33,6 +38,8 @@ class Facts:
     head: str | None = None
     notes: tuple[str, ...] = ()
     stopped: str = ""
+    elsewhere: Seconds = Seconds()
+    runs_elsewhere: int = 0
 
 
 def unrepairable(checks: Sequence[Check], baseline: Baseline) -> tuple[TaskOutcome, ...]:
@@ -74,6 +81,17 @@ def revealed(checks: Sequence[Check], baseline: Baseline, after: Sequence[CheckR
     return tuple(found)
 
 
+def limit_of(outcomes: Sequence[TaskOutcome]) -> str:
+    """The limit that kept a task from its end; "" = none did, or just `--max-tasks`."""
+    cut = (o.reason for o in outcomes if o.status == "over_budget" and not o.reason.startswith(MAX_TASKS))
+    return next(cut, "")
+
+
+def not_begun(task: Task, most: int) -> TaskOutcome:
+    """What becomes of a task beyond `--max-tasks`."""
+    return TaskOutcome(task, "over_budget", f"{MAX_TASKS} {most}: not begun")
+
+
 def conclude(facts: Facts, *, interrupted: int = 0, blocked: str = "") -> Outcome:
     """The record of a run; `interrupted` is the exit code of a signal (130, 143), `blocked` why nothing could begin."""
     if interrupted:  # else a report of it would have no failure at all
@@ -84,16 +102,17 @@ def conclude(facts: Facts, *, interrupted: int = 0, blocked: str = "") -> Outcom
     reason = "; ".join((reason, *(note for note in facts.notes if note.startswith("not applied"))))
     attempts = [a for t in facts.tasks for a in t.attempts]
     seconds = Seconds(
-        wall=round(facts.ledger.elapsed(), 3),
+        wall=round(facts.elsewhere.wall + facts.ledger.elapsed(), 3),
         executor=round(sum(a.executor_seconds for a in attempts), 3),
         verify=round(sum(a.verify_seconds for a in attempts), 3),
-        checks=round(facts.ledger.check_seconds, 3),
+        checks=round(facts.elsewhere.checks + facts.ledger.check_seconds, 3),
     )
     usage = spent(facts.tasks)
     return Outcome(
         facts.run, facts.command, facts.source_head, facts.base, status, code, reason, facts.branch, facts.head, facts.before,
         facts.after, facts.tasks, usage, pricing.total(t.cost_usd for t in facts.tasks),
-        sum(a.usage.total for a in attempts if a.cost_usd is None), seconds, facts.ledger.suite_runs, facts.limits, facts.notes,
+        sum(a.usage.total for a in attempts if a.cost_usd is None), seconds, facts.runs_elsewhere + facts.ledger.suite_runs, facts.limits,
+        facts.notes,
     )  # fmt: skip
 
 
@@ -114,7 +133,7 @@ def _end(facts: Facts, interrupted: int, blocked: str) -> tuple[RunStatus, int, 
     said = _counted(facts.tasks)
     if remaining:
         status: RunStatus = "partly_fixed" if repaired else "not_fixed"
-        return status, 1, f"{len(remaining)} of {len(facts.tasks)} tasks remain: {_counted(remaining)}"
+        return status, 1, _left(remaining, len(facts.tasks))
     if flaky and facts.strict_flaky:
         return ("partly_fixed" if repaired else "not_fixed"), 1, f"{len(flaky)} flaky (--strict-flaky): {said}"
     if repaired:
@@ -124,6 +143,14 @@ def _end(facts: Facts, interrupted: int, blocked: str) -> tuple[RunStatus, int, 
     if outside := _outside(facts):
         return "green", 0, f"nothing to repair in what was named{outside}"
     return "green", 0, "every check is green, nothing to do"
+
+
+def _left(remaining: Sequence[TaskOutcome], tasks: int) -> str:
+    """What remains; of a single task in words, which no red id stands for, what became of it."""
+    first = remaining[0]
+    if tasks == 1 and not first.task.failures:
+        return f"{first.status.replace('_', ' ')}: {first.reason}"
+    return f"{len(remaining)} of {tasks} tasks remain: {_counted(remaining)}"
 
 
 def _outside(facts: Facts) -> str:

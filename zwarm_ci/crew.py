@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Protocol
 
 from zwarm_ci.budget import Ledger
+from zwarm_ci.conclude import not_begun
 from zwarm_ci.errors import InterruptedRunError, LimitError, ZwarmError
 from zwarm_ci.integrate import ALREADY, Union
 from zwarm_ci.loop import CUT, Shop, Solved, solve
@@ -42,7 +43,7 @@ def ends(
 
     def one(number: int, task: Task) -> Solved:
         if request.max_tasks and number >= request.max_tasks:
-            return Solved(TaskOutcome(task, "over_budget", f"--max-tasks {request.max_tasks}: not begun"))
+            return Solved(not_begun(task, request.max_tasks))
         try:
             if union.solves(task):
                 return Solved(TaskOutcome(task, "already_green", ALREADY))
@@ -56,17 +57,28 @@ def ends(
 
     with ThreadPoolExecutor(max_workers=request.at_once, thread_name_prefix="task") as pool:
         futures = [pool.submit(one, number, task) for number, task in enumerate(tasks)]
-        try:
-            for future in futures:
-                solved = future.result()
-                STOP.check()
-                watch.ended(union.add(solved).outcome)
-                yield tuple(solved.outcome for solved in union.done)
-        except InterruptedRunError:
-            yield tuple(map(_undelivered, futures))  # all are at their end: the stop reached each of them
-            raise
+        yield from merged(watch, union, [future.result for future in futures])
 
 
-def _undelivered(future: Future[Solved]) -> TaskOutcome:
-    outcome = future.result().outcome
+def merged(watch: Watch, union: Union, ends: Sequence[Callable[[], Solved]]) -> Iterator[tuple[TaskOutcome, ...]]:
+    """Merge ends of tasks into `union`, in order; each is asked for, and waited for, when it is its turn.
+
+    Yields:
+        After each merge, the outcomes so far.
+
+    Raises:
+        InterruptedRunError: the run was stopped; every end has come.
+    """
+    try:
+        for end in ends:
+            solved = end()
+            STOP.check()
+            watch.ended(union.add(solved).outcome)
+            yield tuple(solved.outcome for solved in union.done)
+    except InterruptedRunError:
+        yield tuple(_undelivered(end().outcome) for end in ends)  # the stop reached each of them
+        raise
+
+
+def _undelivered(outcome: TaskOutcome) -> TaskOutcome:
     return replace(outcome, status="interrupted", reason=CUT) if outcome.solved else outcome

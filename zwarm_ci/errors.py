@@ -6,6 +6,8 @@
     ├── UsageError                  2  usage           the command line
     │   └── ConfigError             2  config          a settings file
     ├── BlockedError                4  blocked         the environment, before any task began
+    │   └── ApiError                4  forge           the forge refused, or cannot be reached
+    ├── RefusedError                1  refused         a patch that may not be delivered
     ├── LimitError                  3  stopped         money, time or steps ran out
     ├── CommandError                5  command         a program that we called (git, mostly) failed
     └── InterruptedRunError   130/143  interrupted     SIGINT or SIGTERM
@@ -56,6 +58,26 @@ class BlockedError(ZwarmError):
 
     exit_code = 4
     slug = "blocked"
+
+
+class ApiError(BlockedError):
+    """The forge refused a request, or cannot be reached.
+
+    `status` is the HTTP status, 0 where there was no answer; `transient`: the same request may succeed later.
+    """
+
+    slug = "forge"
+
+    def __init__(self, message: str, *, remedy: str = "", status: int = 0, transient: bool = False) -> None:
+        super().__init__(message, remedy=remedy)
+        self.status, self.transient = status, transient
+
+
+class RefusedError(ZwarmError):
+    """A patch that may not be delivered: it is not what was verified, or goes where patches may not go."""
+
+    exit_code = 1
+    slug = "refused"
 
 
 class LimitError(ZwarmError):

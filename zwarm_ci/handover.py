@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -17,7 +18,10 @@ from zwarm_ci.verify.evidence import digest
 
 
 def write_files(site: Site, union: Union, outcomes: Sequence[TaskOutcome]) -> tuple[TaskOutcome, ...]:
-    """patches/TASK.patch and evidence/TASK.json of every task with an accepted patch; the outcomes that name them."""
+    """patches/TASK.patch and evidence/TASK.json of every task with an accepted patch; the outcomes that name them.
+
+    A draft, which lacks its proof, is kept as a patch alone: it is on no branch.
+    """
     base = site.private.tree_of(union.court.base)
     written = []
     for solved, given in zip(union.done, outcomes, strict=True):
@@ -27,8 +31,20 @@ def write_files(site: Site, union: Union, outcomes: Sequence[TaskOutcome]) -> tu
             write_atomic(site.folder / patch, site.private.patch(base, solved.tree))
             write_atomic(site.folder / evidence, solved.evidence)
             outcome = replace(outcome, patch=patch, evidence=evidence)
+        elif solved.draft and not outcome.solved:
+            patch = f"patches/{outcome.task.id}.patch"
+            write_atomic(site.folder / patch, site.private.patch(base, solved.draft))
+            outcome = replace(outcome, patch=patch, reason=f"{outcome.reason}; the patch is kept as a draft: {patch}")
         written.append(outcome)
     return tuple(written)
+
+
+def drafts(site: Site, outcomes: Sequence[TaskOutcome]) -> tuple[str, ...]:
+    """A line for each draft that says how to look at it in the checkout."""
+    top = site.user.top
+    folder = site.folder.relative_to(top) if site.folder.is_relative_to(top) else site.folder
+    kept = (o.patch for o in outcomes if o.patch and o.status not in {"fixed", "conflict"})
+    return tuple(f"draft, not verified: git apply {shlex.quote(str(folder / patch))}" for patch in kept)
 
 
 def commit_all(site: Site, union: Union, outcomes: Sequence[TaskOutcome]) -> tuple[str, tuple[TaskOutcome, ...]]:
@@ -45,6 +61,9 @@ def message(run: str, outcome: TaskOutcome, evidence: str) -> str:
     """A commit's subject, body and trailers."""
     last = outcome.attempts[-1]
     trailers = {
+        **(
+            {"Refs": outcome.task.refs} if outcome.task.refs else {}
+        ),  # no `Fixes`: whether an issue is done is a person's word
         "Zwarm-Run": run,
         "Zwarm-Task": outcome.task.id,
         "Zwarm-Method": outcome.method or "model",
@@ -54,9 +73,9 @@ def message(run: str, outcome: TaskOutcome, evidence: str) -> str:
     }
     ids = "\n".join(f"- {one_line(redact(t))}" for t in outcome.task.targets[:20])
     more = f"\n- and {len(outcome.task.targets) - 20} more" if len(outcome.task.targets) > 20 else ""
-    body = (
-        f"{one_line(redact(outcome.reason), 500)}\n\nGreen in a clean worktree with the tests of the base:\n{ids}{more}"
-    )
+    # Of a report by anybody no word goes in here, nor what a model that read it said: forges act on `closes #1` and `@name`.
+    body = one_line(redact(last.reason if outcome.task.quoted else outcome.reason), 500)
+    body += f"\n\nGreen in a clean worktree with the tests of the base:\n{ids}{more}" if ids else ""
     return f"{subject(outcome)}\n\n{body}\n\n" + "".join(f"{k}: {v}\n" for k, v in trailers.items())
 
 

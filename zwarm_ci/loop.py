@@ -72,7 +72,8 @@ class Shop:
 class _Case:
     """A task while it is worked on. `refused` are trees that verification said no to; `idle`: why rungs were passed over.
 
-    `broke`: which limit of money ended paid work on it.
+    `broke`: which limit of money ended paid work on it. `draft`: the last tree that lacks nothing but its proof, and `lacking` the
+    attempt that made it.
     """
 
     task: Task
@@ -82,6 +83,8 @@ class _Case:
     lessons: list[Lesson] = field(default_factory=list)
     idle: list[str] = field(default_factory=list)
     broke: str = ""
+    draft: str = ""
+    lacking: Attempt | None = None
     tree: str = ""
     report: Report | None = None
     verdict: Verdict | None = None
@@ -105,11 +108,12 @@ class _Seat:
 
 @dataclass(frozen=True, slots=True)
 class Solved:
-    """A task's end with the tree that was accepted ("" = none) and its evidence."""
+    """A task's end with the tree that was accepted ("" = none) and its evidence; `draft`: a tree that lacks its proof alone."""
 
     outcome: TaskOutcome
     tree: str = ""
     evidence: str = ""
+    draft: str = ""
 
 
 def solve(shop: Shop, task: Task, tell: Tell) -> Solved:
@@ -118,16 +122,17 @@ def solve(shop: Shop, task: Task, tell: Tell) -> Solved:
     try:
         return _climb(shop, case)
     except InterruptedRunError:
-        return Solved(_cut(case, "interrupted", CUT))
+        return _cut(case, "interrupted", CUT)
     except LimitError as error:
-        return Solved(_cut(case, "over_budget", error.line))
+        return _cut(case, "over_budget", error.line)
     except ZwarmError as error:
-        return Solved(_cut(case, "executor_failed", error.line))
+        return _cut(case, "executor_failed", error.line)
 
 
-def _cut(case: _Case, status: Status, reason: str) -> TaskOutcome:
-    """The end of a task that something else ended; what its turns cost is kept."""
-    return TaskOutcome(case.task, status, reason, cost_usd=case.cost, attempts=tuple(case.attempts))
+def _cut(case: _Case, status: Status, reason: str) -> Solved:
+    """The end of a task that something else ended; what its turns cost is kept, and what they came to."""
+    outcome = TaskOutcome(case.task, status, reason, cost_usd=case.cost, attempts=tuple(case.attempts))
+    return Solved(outcome, draft=case.draft)
 
 
 def _climb(shop: Shop, case: _Case) -> Solved:
@@ -141,7 +146,7 @@ def _climb(shop: Shop, case: _Case) -> Solved:
                 return _accepted(case)
             if ended == "next rung":
                 break
-    return Solved(_cut(case, "over_budget", case.broke) if case.broke else _given_up(case))
+    return _cut(case, "over_budget", case.broke) if case.broke else Solved(_given_up(case), draft=case.draft)
 
 
 def _may_begin(shop: Shop, rung: Rung, case: _Case) -> bool:
@@ -190,9 +195,9 @@ def _session(shop: Shop, rung: Rung, case: _Case) -> Literal["accepted", "again"
             if trouble == "credentials":
                 shop.till.exclude(rung, case.report.message)
                 return "next rung"
-            if (end := _over(rung, case.verdict.status)) != "go on":
+            if (end := _over(rung, case, turn)) != "go on":
                 return end
-            message = next_message(case.lessons[-1])
+            message = next_message(case.lessons[-1], in_words=not case.task.failures)
         return "again"
     finally:
         if seat.meta.live:
@@ -201,11 +206,15 @@ def _session(shop: Shop, rung: Rung, case: _Case) -> Literal["accepted", "again"
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _over(rung: Rung, status: Status) -> Literal["go on", "again", "next rung"]:
-    """What comes after a turn that was not accepted."""
+def _over(rung: Rung, case: _Case, turn: int) -> Literal["go on", "again", "next rung"]:
+    """What comes after a turn that was not accepted. Who leaves a task in words undone, asked twice, was understood: nothing is red."""
+    last = [a.verdict for a in case.attempts[-min(turn, 2) :]]
+    status = last[-1]
     if status == "attributed":
         return "next rung" if rung.executor.deterministic else "again"
     if status == "no_changes":
+        if last == ["no_changes"] * 2 and not case.task.failures:
+            return "next rung"
         return "again" if rung.executor.deterministic else "go on"
     return "again" if status in {"executor_failed", "timed_out", "over_budget", "blocked"} else "go on"
 
@@ -269,6 +278,8 @@ def attempt(shop: Shop, rung: Rung, case: _Case, seat: _Seat, turn: int, message
         case.lessons.append(_lesson(shop, rung, report, verdict, tree))
     shop.journal.write("verdict", task=task.id, session=session, turn=turn, status=verdict.status, tree=tree)
     case.attempts.append(_attempt(rung, session, turn, report, verdict))
+    if verdict.draft:
+        case.draft, case.lacking = tree, case.attempts[-1]
 
 
 def _booked(shop: Shop, rung: Rung, case: _Case, seat: _Seat, report: Report) -> Report:
@@ -293,7 +304,7 @@ def _attempt(rung: Rung, session: str, turn: int, report: Report, verdict: Verdi
 def _lesson(shop: Shop, rung: Rung, report: Report, verdict: Verdict, tree: str) -> Lesson:
     repo = shop.court.trees.repo
     patch = decode(repo.patch(repo.tree_of(shop.court.base), tree)) if verdict.status in _JUDGED else ""
-    return Lesson(rung.name, verdict.status, verdict.reason, patch, report.origin)
+    return Lesson(rung.name, verdict.status, verdict.reason, patch, report.origin, verdict.draft)
 
 
 def _turn(shop: Shop, rung: Rung, case: _Case, seat: _Seat, turn: int, message: str) -> Report:
@@ -366,14 +377,17 @@ def _accepted(case: _Case) -> Solved:
 
 
 def _given_up(case: _Case) -> TaskOutcome:
-    """The end of a task without an accepted patch: the last word, or, where the last turn had nothing new, why the one before was refused."""
+    """The end of a task without an accepted patch: what its draft lacks, where there is one, else the last word.
+
+    Where the last turn had nothing new, that is why the one before was refused.
+    """
     if not case.attempts:
         return TaskOutcome(
             case.task, "blocked", "; ".join(dict.fromkeys(case.idle)) or "no rung of the ladder was tried"
         )
     last = case.attempts[-1]
     refused = [a for a in case.attempts if a.verdict not in _SAID_NOTHING]
-    telling = refused[-1] if last.verdict in _SAID_NOTHING and refused else last
+    telling = case.lacking or (refused[-1] if last.verdict in _SAID_NOTHING and refused else last)
     named = [lesson.origin for lesson in case.lessons if lesson.origin]
     origin = named[-1] if named and telling.verdict == "attributed" else None
     reason = "; ".join((telling.reason, *dict.fromkeys(case.idle)))
@@ -381,12 +395,3 @@ def _given_up(case: _Case) -> TaskOutcome:
         case.task, telling.verdict, reason, origin=origin, cost_usd=case.cost, attempts=tuple(case.attempts)
     )
     return replace(outcome, review=telling.guards)
-
-
-def spent(outcomes: tuple[TaskOutcome, ...]) -> Usage:
-    """Tokens of all attempts."""
-    total = Usage()
-    for outcome in outcomes:
-        for made in outcome.attempts:
-            total += made.usage
-    return total

@@ -6,6 +6,7 @@ import json
 
 from zwarm_ci import selection, staffing
 from zwarm_ci import site as places
+from zwarm_ci.config import Settings
 from zwarm_ci.furnish import Furnisher
 from zwarm_ci.git import open_repository
 from zwarm_ci.pricing import format_cost
@@ -29,6 +30,8 @@ def preview(request: Request, *, as_json: bool) -> str:
         pythons = dict.fromkeys(furnisher.env_of(c.workdir).note for c in checks)
         replaying = request.means.replay is not None
         rungs, paying = staffing.ladder(settings, staffing.gateway(settings, replaying=replaying), replaying=replaying)
+        rungs = selection.able(request, rungs, paying)
+        paying = (*_said(request, settings), *paying)
     names = [r.name for r in rungs]
     ceiling = min(settings.budget.usd, settings.budget.day_usd) if any(r.paid for r in rungs) else 0.0
     document = {
@@ -47,3 +50,11 @@ def preview(request: Request, *, as_json: bool) -> str:
     lines += [f"executor  {', '.join(names)}", *(f"          {note}" for note in paying)]
     lines += [f"limits    {settings.budget.minutes:g} minutes; cost at most {format_cost(ceiling)}", "Nothing was run."]
     return "\n".join(lines) + "\n"
+
+
+def _said(request: Request, settings: Settings) -> tuple[str, ...]:
+    """What is known of the thing that somebody else asked for."""
+    if request.asked is None:
+        return ()
+    declined = request.asked.declined(settings)
+    return (*request.asked.notes(settings), *([declined.reason] if declined else []))

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 
 from zwarm_ci import keep as keeping
 from zwarm_ci import reap
@@ -31,8 +32,8 @@ from zwarm_ci.stop import STOP, Stop, stoppable
 from zwarm_ci.streams import MIB, Capped, LineSink
 
 __all__ = [
-    "STOP", "TAG", "Exit", "Halt", "Kept", "Started", "Stop", "detach", "end_tagged", "finishing", "fresh_tag", "keep", "leaving", "run", "run_lines",
-    "run_logged", "stoppable", "tagged",
+    "STOP", "TAG", "Exit", "Halt", "Kept", "Started", "Stop", "become", "detach", "end_tagged", "finishing", "fresh_tag", "keep", "leaving", "run",
+    "run_lines", "run_logged", "stoppable", "tagged",
 ]  # fmt: skip
 
 #: All that a guard's own process gets of our environment: where its interpreter finds its libraries.
@@ -374,3 +375,10 @@ def detach(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path,
     start = start_time(child.pid)
     threading.Thread(target=child.wait, daemon=True).start()  # while we live, it does not stay a zombie
     return Started(child.pid, start)
+
+
+def become(argv: Sequence[str], *, env: Mapping[str, str]) -> NoReturn:
+    """Go on as another program in this very process: nothing that we knew is left in it. `env` is all of its environment."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(argv[0], list(argv), dict(env))  # noqa: S606 - no shell is meant

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from zwarm_ci import checks as check_room
 from zwarm_ci import detect as detection
@@ -28,15 +29,31 @@ from zwarm_ci.scrub import decode
 from zwarm_ci.settings import load
 from zwarm_ci.site import Site
 from zwarm_ci.staffing import Means
-from zwarm_ci.task import Check, Task
+from zwarm_ci.task import TEST_KINDS, Check, Task
 from zwarm_ci.till import Rung, Till
 from zwarm_ci.trees import Trees
-from zwarm_ci.verdict import CheckResult
+from zwarm_ci.verdict import CheckResult, TaskOutcome
 from zwarm_ci.verify.guards import Rules
 from zwarm_ci.verify.judge import Court
 
 _SHOWN = 5  # built files that a note names
 _USUAL_DEFAULTS = ("main", "master", "trunk")
+
+
+class Asked(Protocol):
+    """What somebody else asked for, such as an issue; who may be heard of those who spoke is a matter of the base's settings."""
+
+    def declined(self, settings: Settings) -> TaskOutcome | None:
+        """The end of it where no session is to be started; None = it is a task."""
+        ...
+
+    def task(self, settings: Settings, checks: Sequence[Check], own: str) -> Task:
+        """The task; `own` is the check that is to run the test which proves it."""
+        ...
+
+    def notes(self, settings: Settings) -> tuple[str, ...]:
+        """Lines for the report."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +70,9 @@ class Request:
         source: `--from`: worktree, index or head; `base` names a commit instead.
         parallel: tasks at once; 0 = the number of cores, at most 4.
         words: `run --task`: what is to be done; "" = repair what is red.
+        asked: `fix-issue`: what somebody else asked for; its patch must come with a test that proves it.
         means: for paid work.
+        revert: whether undoing somebody's lines is offered, where that was decided elsewhere; None = see `may_revert`.
     """
 
     command: str
@@ -74,7 +93,9 @@ class Request:
     config_file: Path | None = None
     sets: tuple[str, ...] = ()
     words: str = ""
+    asked: Asked | None = None
     means: Means = Means()
+    revert: bool | None = None
 
     @property
     def at_once(self) -> int:
@@ -175,6 +196,8 @@ def may_revert(request: Request, user: Repository, environ: Mapping[str, str]) -
     It is on a protected or the default branch, where the author is done; when asked for; and when a person named the last green
     commit by hand.
     """
+    if request.revert is not None:
+        return request.revert
     if request.allow_revert or request.last_green or environ.get("GITHUB_REF_PROTECTED") == "true":
         return True
     branch = user.branch or environ.get("GITHUB_HEAD_REF") or environ.get("GITHUB_REF_NAME") or ""
@@ -231,7 +254,8 @@ def rules(
     ran = (i for r in results for i in (*r.passed, *r.failed, *r.skipped))
     files = repo.files(base)
     tests = files_of_tests(ran, files, lambda path: repo.read(base, path))
-    scripts = (s for c in checks for command in filter(None, (c.run, c.setup)) if (s := _script(c, command)) in files)
+    scripts = [s for c in checks for command in filter(None, (c.run, c.setup)) if (s := _script(c, command)) in files]
+    scripts += [s for c in checks for s in _called(c, lambda path: decode(repo.read(base, path) or b"")) if s in files]
     return Rules(
         (*verify.protect, *tests, *scripts),
         verify.allow_test_edits,
@@ -252,8 +276,54 @@ def _script(check: Check, command: str) -> str:
     return posixpath.normpath(posixpath.join(check.workdir, words[0]))
 
 
-def tasks(request: Request, site: Site, court: Court) -> tuple[Task, ...]:
-    """What there is to do: the task in words, or what is red, grouped by cause."""
+#: A line that is one call of a shell script, whose exit code is the line's; not one that is piped or compared.
+_CALL = re.compile(
+    r"^[@-]*\s*(?:(?:ba|da|z)?sh\s+(?:-\w+\s+)*)?(?P<script>[\w./-]+\.(?:sh|bash)|\./[\w./-]+)(?:\s+[\w./=-]+)*\s*$"
+)
+
+
+def _called(check: Check, read: Callable[[str], str]) -> Iterator[str]:
+    """Paths of the scripts that a Makefile's recipe calls, where the check's command is the name of that recipe."""
+    words = check_room.argv_of(check.run)[0]
+    if posixpath.basename(words[0]) not in {"make", "gmake"}:
+        return
+    recipe = False
+    for line in read(posixpath.normpath(posixpath.join(check.workdir, "Makefile"))).splitlines():
+        if line.startswith("\t"):
+            if recipe and (called := _CALL.match(line[1:])):
+                yield posixpath.normpath(posixpath.join(check.workdir, called["script"]))
+        elif line.strip():
+            recipe = line.partition(":")[0].strip() in words[1:]
+
+
+def able(request: Request, rungs: tuple[Rung, ...], notes: Sequence[str]) -> tuple[Rung, ...]:
+    """The rungs that can do what was asked for: what is said in words needs a model. `notes` say why others were left out.
+
+    Raises:
+        BlockedError: none can.
+    """
+    if not (request.words or request.asked):
+        return rungs
+    if found := tuple(r for r in rungs if not r.executor.deterministic):
+        return found
+    why = f"no rung of the ladder takes a task in words: {', '.join(r.name for r in rungs)} repairs red checks alone"
+    raise BlockedError("; ".join((why, *notes)), remedy="name one with a model: --executor codex, or claude")
+
+
+def tasks(request: Request, site: Site, settings: Settings, court: Court) -> tuple[Task, ...]:
+    """What there is to do: what somebody asked for, or what is red, grouped by cause.
+
+    Raises:
+        BlockedError: it has to be proven by a test, and no test can be run.
+    """
+    if request.asked:
+        told = [c.name for c in court.checks if c.kind in TEST_KINDS and not court.baseline.result(c.name).trouble]
+        if not told:
+            raise BlockedError(
+                f"{request.command} needs a test that proves the repair, and no check here runs tests one by one",
+                remedy="name one of the kinds pytest, junit, go or cargo: --check CMD, or [checks.tests] in .zwarm/config.toml",
+            )
+        return (request.asked.task(settings, court.checks, told[0]),)
     if request.words:
         return (task_in_words(request.words, court.checks),)
     wanted = named(court.baseline, request.targets, site.user.prefix)

@@ -114,6 +114,11 @@ def limits(settings: Settings) -> Limits:
     return Limits(*(Decimal(repr(amount)) for amount in (budget.usd, budget.task_usd, budget.day_usd)))
 
 
+def purse(settings: Settings, state: Path) -> Purse:
+    """The money ledger of a run below a state folder."""
+    return Purse(limits(settings), state / _DAY_FILE)
+
+
 def engage(settings: Settings, state: Path, means: Means) -> tuple[tuple[Rung, ...], Till, tuple[str, ...]]:
     """The ladder of a run, its till, and notes. The gateway listens if a rung needs it.
 
@@ -147,7 +152,7 @@ def engage(settings: Settings, state: Path, means: Means) -> tuple[tuple[Rung, .
         counting = found if means.replay else serve(found)
     return (
         rungs,
-        Till(Purse(allowed, day_file), settings.registry(), counting, means.ask, free=means.replay is not None),
+        Till(purse(settings, state), settings.registry(), counting, means.ask, free=means.replay is not None),
         notes,
     )
 

@@ -64,6 +64,11 @@ class Surroundings:
         """From now on the check has the network."""
         self._allowed[check.name] = why
 
+    @property
+    def allowed(self) -> dict[str, str]:
+        """Names of checks that have the network by `allow_network`, and why."""
+        return dict(self._allowed)
+
     def deny_network(self, check: Check) -> None:
         """Take `allow_network` back."""
         self._allowed.pop(check.name, None)

@@ -20,6 +20,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "fix-checks": ("fix", "The same for every check: tests, lint, types, build."),
     "verify": ("verify", "Judge any patch, whoever made it: a commit or a patch file."),
     "doctor": ("doctor", "What a run has here, what clean worktrees lack, and the settings that supply it."),
+    "fix-issue": ("issue", "Turn an issue into a patch with a test that fails without it."),
     "run": ("fix", "Do one task that is said in words; the checks verify it."),
     "session": ("session", "Sessions that run by themselves: start, follow, converse, end."),
     "take": ("take", "Put a run's verified patches into the working tree."),
@@ -27,7 +28,19 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("report", "Show the report of a run again."),
     "models": ("models", "Models, their adapters and dated prices."),
     "config": ("config", "The settings in force and where each came from."),
+    "plan": ("fanout", "Spread a repair over machines: a list of tasks and a matrix of jobs."),
+    "work": ("fanout", "Do one job of a plan."),
+    "collect": ("fanout", "Merge what the jobs handed in, verify it together, make one branch."),
+    "publish": ("publish", "Push a run's branch and open or update its pull request; needs a write token."),
 }
+
+#: What programs call; no help names it.
+_HIDDEN = {"action": "action"}
+
+
+def names() -> tuple[str, ...]:
+    """The commands of this version."""
+    return tuple(_COMMANDS)
 
 
 class Commands(click.Group):
@@ -37,11 +50,12 @@ class Commands(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        file = _HIDDEN.get(cmd_name) or _COMMANDS.get(cmd_name, ("", ""))[0]
+        if not file:
             return None
         from importlib import import_module
 
-        module = import_module(f"zwarm_ci.cli.{_COMMANDS[cmd_name][0]}")
+        module = import_module(f"zwarm_ci.cli.{file}")
         command = getattr(module, cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)
         return command
@@ -57,7 +71,7 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
-        if name not in _COMMANDS and not name.startswith("-"):
+        if name not in {*_COMMANDS, *_HIDDEN} and not name.startswith("-"):
             from difflib import get_close_matches
 
             near = get_close_matches(name, _COMMANDS, 1)

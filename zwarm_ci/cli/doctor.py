@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import click
 
 from zwarm_ci.cli.common import Common, common_options
+from zwarm_ci.errors import UsageError
 
 
 @click.command(short_help="what a run has here, and what it lacks")
 @click.option("--quick", is_flag=True, help="Look only; run no check.")
+@click.option(
+    "--event",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Say what the Action would do with this webhook payload, and why not; nothing is run.",
+)
+@click.option(
+    "--event-name", metavar="NAME", help="The payload's event, e.g. issue_comment (default: GITHUB_EVENT_NAME)."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @common_options
-def doctor(common: Common, *, quick: bool, as_json: bool) -> int:
+def doctor(common: Common, *, quick: bool, event: Path | None, event_name: str | None, as_json: bool) -> int:
     """Say what was detected here, what a clean worktree lacks, and which settings would supply it.
 
     Runs the checks once in a clean worktree; what is red there is tried where you would run it, and what makes the difference is
     looked for. Nothing in the repository is changed. The block of settings to paste comes last.
 
-    Ends with 0 where nothing lacks, 1 where something does, 4 where no check can run.
+    With --event nothing is looked for: it says what the Action would do with the payload. With ZWARM_CI_TOKEN or GITHUB_TOKEN set,
+    GitHub is asked what the Action would ask; without, it says what that would be.
+
+    Ends with 0 where nothing lacks (and with --event), 1 where something does, 4 where no check can run.
     """
     from zwarm_ci import doctor as room
     from zwarm_ci.scrub import plain, redact
     from zwarm_ci.selection import Request
+
+    if event is not None:
+        return _foresee(common, event, event_name or os.environ.get("GITHUB_EVENT_NAME", ""), as_json=as_json)
+    if event_name is not None:
+        raise UsageError("--event-name has no effect without --event", remedy="name the payload's file by --event")
 
     def tell(text: str) -> None:
         if not common.quiet:
@@ -31,3 +52,18 @@ def doctor(common: Common, *, quick: bool, as_json: bool) -> int:
     found = room.examine(request, tell, quick=quick)
     click.echo(plain(redact(room.as_json(found) if as_json else room.as_text(found))), nl=False)
     return found.exit_code
+
+
+def _foresee(common: Common, payload: Path, name: str, *, as_json: bool) -> int:
+    """What the Action would do; 0 whatever it is, for that is an answer."""
+    from zwarm_ci.github import forecast
+    from zwarm_ci.github.api import Api
+    from zwarm_ci.settings import of_head
+
+    if not name:
+        raise UsageError("--event needs the event's name", remedy="give --event-name, or set GITHUB_EVENT_NAME")
+    token = os.environ.get("ZWARM_CI_TOKEN") or os.environ.get("GITHUB_TOKEN") or ""
+    settings = of_head(common.directory, common.config, common.sets).github
+    found = forecast.foresee(name, payload, settings, os.environ, Api(token) if token else None)
+    click.echo(forecast.as_json(found) if as_json else forecast.as_text(found), nl=False)
+    return 0

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from zwarm_ci.pipeline import Finished
     from zwarm_ci.selection import Request
 
-_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+#: What is repaired, by whom, within which limits: what `plan` asks for too.
+_ASKED: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--check",
         "commands",
@@ -37,7 +38,6 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="What is repaired [worktree].",
     ),
     click.option("--branch", metavar="NAME", help="Name of the new branch [zwarm-ci/COMMAND-RUN]."),
-    click.option("--apply", is_flag=True, help="Also put the verified patch into the working tree."),
     click.option(
         "--last-green", metavar="REF", help="A commit on which the tests passed; where a regression is looked for."
     ),
@@ -46,6 +46,12 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--budget-usd", type=click.FloatRange(0), metavar="X", help="Dollars for the run [10]."),
     click.option("--task-budget-usd", type=click.FloatRange(0), metavar="X", help="Dollars for each task [3]."),
     click.option("--minutes", type=click.FloatRange(0, min_open=True), metavar="M", help="Wall time of the run [60]."),
+    click.option("--allow-test-edits", is_flag=True, help="Patches to tests go to review instead of being refused."),
+    click.option("--strict-flaky", is_flag=True, help="A flaky test makes the exit code 1."),
+)
+_OPTIONS = (
+    *_ASKED,
+    click.option("--apply", is_flag=True, help="Also put the verified patch into the working tree."),
     click.option("--parallel", type=click.IntRange(1, 64), metavar="N", help="Tasks at once [cores, at most 4]."),
     click.option(
         "--record", type=click.Path(path_type=Path), metavar="DIR", help="Keep every exchange with a model there."
@@ -57,17 +63,24 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Answer from what --record kept: no network, no cost.",
     ),
     click.option("--yes", is_flag=True, help="No question before the first paid call."),
-    click.option("--allow-test-edits", is_flag=True, help="Patches to tests go to review instead of being refused."),
-    click.option("--strict-flaky", is_flag=True, help="A flaky test makes the exit code 1."),
     click.option("--reports", type=click.Path(path_type=Path), metavar="DIR", help="Copy the run's reports there."),
     click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing."),
     click.option("--json", "as_json", is_flag=True, help="Print outcome.json instead of the report."),
 )
+#: What a command that makes no run by itself leaves unsaid.
+_UNSAID = {"apply": False, "parallel": None, "record": None, "replay": None}
 
 
 def run_options(command: Callable[..., int]) -> Callable[..., int]:
     """Give a command the options that all commands which make a run share."""
     for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def asked_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command those of them that say what is repaired, by whom and within which limits."""
+    for option in reversed(_ASKED):
         command = option(command)
     return command
 
@@ -81,7 +94,7 @@ def fix_tests(common: Common, tests: tuple[str, ...], **options: Any) -> int:
 
     TESTS are test ids, files or folders to keep to. Verified patches land on one new branch; nothing else of yours changes.
     """
-    return fix(_request("fix-tests", common, options, tests_only=True, targets=tests), common, options)
+    return fix(request_of("fix-tests", common, options, tests_only=True, targets=tests), common, options)
 
 
 @click.command("run", short_help="one task in words")
@@ -94,7 +107,7 @@ def run(common: Common, task: str | None, task_file: Path | None, **options: Any
 
     No red test stands for such a task, so no proof of cause is claimed: read the patch.
     """
-    return fix(_request("run", common, options, words=task_text(task, task_file)), common, options)
+    return fix(request_of("run", common, options, words=task_text(task, task_file)), common, options)
 
 
 def task_text(task: str | None, task_file: Path | None) -> str:
@@ -123,13 +136,19 @@ def task_text(task: str | None, task_file: Path | None) -> str:
 @common_options
 def fix_checks(common: Common, names: tuple[str, ...], **options: Any) -> int:
     """Run every check, or those named, and repair what fails: tests, lint, types, build."""
-    return fix(_request("fix-checks", common, options, names=names), common, options)
+    return fix(request_of("fix-checks", common, options, names=names), common, options)
 
 
-def _request(command: str, common: Common, options: dict[str, Any], **more: Any) -> Request:
+def request_of(command: str, common: Common, options: dict[str, Any], **more: Any) -> Request:
+    """What a command line asked for; `more` are fields of the command itself.
+
+    Raises:
+        click.UsageError: options exclude each other, or one is empty.
+    """
     from zwarm_ci.selection import Request
     from zwarm_ci.staffing import Means
 
+    options = {**_UNSAID, **options}
     for name in ("base", "branch", "last_green", "model", "executor"):
         if options[name] is not None and not options[name].strip():  # an unset variable in somebody's script
             raise click.UsageError(f"--{name.replace('_', '-')} is empty")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
 
-_LIFE = 60.0  # seconds between signs of life in a log
+_LIFE = 55.0  # seconds between signs of life in a log: at least one a minute
 _SIGNS = {"fixed": "✓", "already_green": "✓", "flaky": "~"}
 
 

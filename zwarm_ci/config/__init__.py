@@ -8,9 +8,12 @@ from __future__ import annotations
 from zwarm_ci.config.merge import load
 from zwarm_ci.config.origins import PREFIX, PYPROJECT, REPO_FILE, RESERVED, parse
 from zwarm_ci.config.tables import (
+    ASSOCIATIONS,
     LATER,
+    STOP_LABEL,
     BudgetSettings,
     ExecutorSettings,
+    GithubSettings,
     LoopSettings,
     Settings,
     VerifySettings,
@@ -21,13 +24,16 @@ from zwarm_ci.config.tables import (
 )
 
 __all__ = [
+    "ASSOCIATIONS",
     "LATER",
     "PREFIX",
     "PYPROJECT",
     "REPO_FILE",
     "RESERVED",
+    "STOP_LABEL",
     "BudgetSettings",
     "ExecutorSettings",
+    "GithubSettings",
     "LoopSettings",
     "Settings",
     "VerifySettings",

@@ -56,8 +56,9 @@ def load(
     tables = _validated("settings", merged)
     checks = tuple(_check(name, table, derive_kind, origins) for name, table in tables.checks.items())
     settings = Settings(
-        tables.state_dir, tables.executor, tables.loop, checks, tables.verify, tables.budget, _models(tables)
-    )
+        tables.state_dir, tables.executor, tables.loop, checks, tables.verify, tables.budget, _models(tables),
+        github=tables.github,
+    )  # fmt: skip
     try:
         settings.registry()
     except ValueError as error:

@@ -17,8 +17,9 @@ from zwarm_ci.scrub import one_line
 REPO_FILE, PYPROJECT = ".zwarm/config.toml", "pyproject.toml"
 TABLE = "[tool.zwarm-ci]"
 PREFIX = "ZWARM_CI_"
-#: Variables with our prefix that are no settings: paths of programs, and what we tell our own children.
-RESERVED = re.compile(r"ZWARM_CI_(CODEX|CLAUDE|TAG|GATEWAY_FD|PROBE\w*)")
+#: Variables with our prefix that are no settings: paths of programs, what we tell our own children, the Action's inputs, the token
+#: of `publish`, and the kill switch.
+RESERVED = re.compile(r"ZWARM_CI_(CODEX|CLAUDE|TAG|GATEWAY_FD|PROBE\w*|INPUT_\w+|TOKEN|STOP)")
 #: A key of 50 parts: no settings file has one, and tomllib takes quadratic time for them.
 _DEEP = re.compile(r"(?:[\w\"'-]{1,40}[ \t]*\.[ \t]*){50}")
 Layer = dict[str, Any]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,8 +17,12 @@ from zwarm_ci.scrub import plain
 from zwarm_ci.task import Check, Isolation, Kind, Sandbox
 
 #: Keys of the contract that a later version brings; `*` stands for a name.
-LATER = frozenset("checks.*.files hook orchestrator watchers github weave".split())
+LATER = frozenset("checks.*.files hook orchestrator watchers weave".split())
 _WEEK = 7 * 24 * 3600.0
+#: What GitHub says of an author and somebody may trust. `NONE` and first-timers are everybody, so they are no choice.
+ASSOCIATIONS = ("OWNER", "MEMBER", "COLLABORATOR", "CONTRIBUTOR")
+#: Put on an issue or a pull request: nothing is done there.
+STOP_LABEL = "zwarm-ci:stop"
 
 
 def _text(value: str) -> str:
@@ -52,6 +57,21 @@ def _variable(value: str) -> str:
     return value
 
 
+def _association(value: str) -> str:
+    if value not in ASSOCIATIONS:
+        near = difflib.get_close_matches(value.upper()[:40], ASSOCIATIONS, n=1, cutoff=0.0)[0]
+        raise ValueError(f"must be one of {', '.join(ASSOCIATIONS)}; the nearest is {near}")
+    return value
+
+
+def _label(value: str) -> str:
+    if len(_text(value)) > 50 or "," in value:
+        raise ValueError("must be a label of GitHub: at most 50 characters, no comma")
+    if value.casefold() == STOP_LABEL:
+        raise ValueError("is the label that stops everything; choose another")
+    return value
+
+
 # Scalars are strict (no `"5"` for 5); tables and lists are not, or pydantic would want our own classes and tuples.
 Text = Annotated[str, Strict(), AfterValidator(_text)]
 OptionalText = Annotated[str, Strict(), AfterValidator(_optional)]
@@ -65,6 +85,10 @@ Minutes = Annotated[float, Strict(), Field(ge=0, le=_WEEK / 60)]
 Count = Annotated[int, Strict(), Field(ge=1, le=100)]
 Dollars = Annotated[float, Strict(), Field(ge=0, le=1_000_000)]
 Price = Annotated[float, Strict(), Field(ge=0, le=1_000_000)]
+Associations = tuple[Annotated[str, Strict(), AfterValidator(_association)], ...]
+Labels = tuple[Annotated[str, Strict(), AfterValidator(_label)], ...]
+#: Numeric ids of accounts. Names can be taken over or look alike, ids cannot.
+Accounts = tuple[Annotated[int, Strict(), Field(ge=1, le=2**53)], ...]
 #: A check's name is part of ids and of names of log files.
 CheckName = Annotated[str, Strict(), Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
@@ -133,6 +157,20 @@ class BudgetSettings(Table):
 
 
 @dataclass(frozen=True)
+class GithubSettings(Table):
+    """Pull requests and who may ask for work.
+
+    `draft`: pull requests are opened as drafts. `labels`: put on them; and put on an issue by somebody who may write, each asks
+    for its repair. `trusted`: what GitHub must say of an author. `bots`: numeric ids of bots that count as people who may write.
+    """
+
+    draft: Flag = True
+    labels: Labels = ("zwarm-ci",)
+    trusted: Associations = ("OWNER", "MEMBER", "COLLABORATOR")
+    bots: Accounts = ()
+
+
+@dataclass(frozen=True)
 class ServicesTable(Table):
     """What a check needs running beside it: the command that starts it in a worktree, and the one that ends it."""
 
@@ -180,6 +218,7 @@ class Tables(Table):
     checks: dict[CheckName, CheckTable] = field(default_factory=dict)
     verify: VerifySettings = VerifySettings()
     budget: BudgetSettings = BudgetSettings()
+    github: GithubSettings = GithubSettings()
     models: dict[Text, ModelTable] = field(default_factory=dict)
 
 
@@ -201,6 +240,7 @@ class Settings:
     models: tuple[pricing.ModelOverride, ...] = ()
     rungs: tuple[tuple[str, str], ...] = (("embedded", ""),)
     origins: Mapping[str, str] = field(default_factory=dict)
+    github: GithubSettings = GithubSettings()
 
     def registry(self) -> pricing.Registry:
         """The model registry with the user's entries."""
@@ -218,7 +258,7 @@ def known_keys() -> tuple[str, ...]:
 def values(settings: Settings) -> dict[str, Any]:
     """The settings as dotted key -> value, as `config show` lists them. A model shows only what the user gave."""
     flat: dict[str, Any] = {"state_dir": settings.state_dir}
-    for name in ("executor", "loop", "verify", "budget"):
+    for name in ("executor", "loop", "verify", "budget", "github"):
         table = getattr(settings, name)
         flat |= {f"{name}.{f.name}": getattr(table, f.name) for f in fields(table)}
     for check in settings.checks:

@@ -154,9 +154,12 @@ def claim(outcome: Outcome) -> str:
     if not fixed:
         return ""
     tests = any(is_protected(f.path) for t in fixed for f in t.review)
+    in_words = any(not t.task.failures for t in fixed)  # nothing red stood for it, and its patch may bring tests
+    untouched = "no test weakened" if in_words else "tests untouched"
     parts = [
-        "green for the stated cause",
-        "tests or their settings changed (see what asks for review)" if tests else "tests untouched",
+        *(["a test of its own fails without it"] if outcome.command == "fix-issue" else []),
+        "nothing that passed fails" if in_words else "green for the stated cause",
+        "tests or their settings changed (see what asks for review)" if tests else untouched,
         *(["evidence attached"] if all(t.evidence for t in fixed) else []),
     ]
     return ", ".join(parts)
