@@ -64,21 +64,28 @@ def names(count: int) -> list[str]:
     return [f"{number:03d}" for number in range(1, count + 1)]
 
 
-def make(path: Path, count: int) -> Repo:
-    """`count` modules that divide, a test for each, and one commit by which every module divides by nothing."""
+def make(path: Path, count: int, *, together: int = 1) -> Repo:
+    """`count` functions that divide, `together` in a module, a test for each, and one commit by which each divides by nothing."""
     files = {"run.py": RUNNER, ".zwarm/config.toml": CONFIG, ".gitignore": ".zwarm/*\n!.zwarm/config.toml\n"}
-    files |= {f"src/m{n}.py": _module(n, 2) for n in names(count)}
-    files |= {
-        f"tests/test_{n}.py": f"import m{n}\n\n\ndef test_{n}():\n    assert m{n}.half({int(n)}) == {int(n)} // 2\n"
-        for n in names(count)
-    }
+    modules = {some[0]: some for some in _some(names(count), together)}
+    files |= {f"src/m{module}.py": _module(some, 2) for module, some in modules.items()}
+    for module, some in modules.items():
+        for n in some:
+            call = f"m{module}.half_{n}({int(n)})"
+            files[f"tests/test_{n}.py"] = f"import m{module}\n\n\ndef test_{n}():\n    assert {call} == {int(n)} // 2\n"
     repo = Repo.make(path, files)
-    repo.commit("divide by nothing", {f"src/m{n}.py": _module(n, 0) for n in names(count)})
+    repo.commit("divide by nothing", {f"src/m{module}.py": _module(some, 0) for module, some in modules.items()})
     return repo
 
 
-def _module(name: str, divisor: int) -> str:
-    return f'"""Module {name}."""\n\n\ndef half(number):\n    return number // {divisor}\n'
+def _some(values: list[str], size: int) -> list[list[str]]:
+    return [values[start : start + size] for start in range(0, len(values), size)]
+
+
+def _module(some: list[str], divisor: int) -> str:
+    return "\n\n".join(
+        f'def half_{n}(number):\n    """Half, rounded down."""\n    return number // {divisor}\n' for n in some
+    )
 
 
 def clone(repo: Repo, path: Path) -> Repo:

@@ -63,7 +63,7 @@ def test_a_clone_without_the_base_is_told_how_to_get_it(repo: Repo, tmp_path: Pa
         assert said.code == 4
         assert len(said.err.splitlines()) == 1
         assert "fetch-depth: 0" in said.err
-    assert not (tmp_path / "work").exists()
+    assert list((tmp_path / "work").iterdir()) == [], "what was begun is taken back"
 
 
 def test_less_history_than_the_plan_had_is_said(repo: Repo, tmp_path: Path) -> None:

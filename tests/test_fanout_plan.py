@@ -254,7 +254,10 @@ def test_a_plan_as_text(tmp_path: Path) -> None:
 def test_no_secret_travels(tmp_path: Path) -> None:
     canary = "kanarienvogel-4711"
     repo = fanned.make(tmp_path / "repo", 1)
-    leaky = f"import m001\n\n\ndef test_001():\n    assert m001.half(1) == 0, {canary!r}\n\n\ndef test_b():\n    assert not {canary!r}, {canary!r}\n"
+    tests = (
+        f"def test_001():\n    assert m001.half_001(1) == 0, {canary!r}\n\n\ndef test_b():\n    assert not {canary!r}\n"
+    )
+    leaky = f"import m001\n\n\n{tests}"
     repo.commit("tell", {"tests/test_001.py": leaky})
     said = fanned.plan(repo, tmp_path / "plan", MY_TOKEN=canary)
     assert said.code == 0, said.err

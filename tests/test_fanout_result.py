@@ -189,7 +189,7 @@ def test_a_patch_that_edits_tests_is_refused_whatever_its_job_says(fan: Fan) -> 
 def test_a_wrong_patch_is_found_when_all_are_verified_together(fan: Fan) -> None:
     """Source alone, evidence that fits, and wrong: the guards have nothing to say, the union's run has."""
     clone = fan.clone("wrong")
-    clone.write({"src/m001.py": "def half(number):\n    return number\n"})
+    clone.write({"src/m001.py": "def half_001(number):\n    return number\n"})
     clone.git("add", "-A")
     patch = clone.git("diff", "--cached", "--binary", "--full-index") + "\n"
     (fan.work / "001" / "patches" / "tests-1.patch").write_text(patch)

@@ -148,7 +148,8 @@ def test_the_command_takes_what_the_mode_gives_it(mode: str, free: bool, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("mode", "name"), [("verify", "task"), ("fix-tests", "issue"), ("work", "executor"), ("collect", "base")]
+    ("mode", "name"),
+    [("verify", "task"), ("fix-tests", "issue"), ("work", "executor"), ("collect", "base"), ("plan", "parallel")],
 )
 def test_an_input_that_would_do_nothing_is_refused(mode: str, name: str, tmp_path: Path) -> None:
     inputs = read({**given(mode=mode), variable(name): "1"})

@@ -93,7 +93,7 @@ def act(run: Run, *, free: bool, said: tuple[str, ...], asked: str, spoken_for: 
         if inputs.mode in modes.RUNS:
             _of_run(inputs, order.folder, said, free=free)
         else:
-            _of_files(inputs, order.folder, said)
+            _of_files(inputs, order.folder, said, code)
     return code
 
 
@@ -231,15 +231,15 @@ def _write_patch(inputs: Inputs, outcome: Outcome, folder: Path) -> None:
     write_atomic(folder / summary.PATCH, mail)
 
 
-def _of_files(inputs: Inputs, folder: Path, said: tuple[str, ...]) -> None:
-    """Outputs and summary of `plan` and `work`, which leave files for other jobs."""
+def _of_files(inputs: Inputs, folder: Path, said: tuple[str, ...], code: int) -> None:
+    """Outputs and summary of `plan` and `work`, which leave files for other jobs; `code` is how the command ended."""
     name = "plan" if inputs.mode == "plan" else f"work-{inputs.task}"
     outputs = {"status": "done", "folder": str(folder), "artifact": f"zwarm-ci-{name}"}
     if inputs.mode == "plan":
         matrix = json.loads((folder / "matrix.json").read_text(encoding="utf-8"))
         outputs |= {
             "matrix": json.dumps(matrix, separators=(",", ":")),
-            "status": "planned" if matrix["include"] else "green",
+            "status": "planned" if matrix["include"] else "not_fixed" if code else "green",
         }
         if len(outputs["matrix"]) > _MATRIX_LIMIT:
             raise UsageError("the matrix is larger than a job's outputs may be", remedy="plan fewer jobs")
