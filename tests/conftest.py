@@ -5,14 +5,24 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from zwarm_ci.stop import STOP
 
 if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 ):  # a script's background job (`pytest &`): what it starts would ignore ^C too
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _stopped_by_nobody() -> Iterator[None]:
+    """A stop that a test asked for in this process ends with it."""
+    yield
+    STOP.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,12 +30,6 @@ if os.fork() == 0:
 print("ready", flush=True)
 time.sleep(float(sys.argv[1]))
 """
-
-
-@pytest.fixture
-def _lowered() -> Iterator[None]:
-    yield
-    STOP.clear()
 
 
 def leftovers() -> list[tuple[int, str]]:
@@ -77,7 +70,6 @@ def test_a_grandchild_that_holds_the_pipe_does_not_hold_us(tmp_path: Path) -> No
     assert leftovers() == []
 
 
-@pytest.mark.usefixtures("_lowered")
 def test_a_stop_ends_every_wait_in_every_thread(tmp_path: Path) -> None:
     errors: list[BaseException] = []
 
@@ -261,7 +253,6 @@ def test_a_program_that_cannot_be_kept_is_the_environments_fault(tmp_path: Path)
     assert leftovers() == []
 
 
-@pytest.mark.usefixtures("_lowered")
 def test_a_stop_ends_what_was_left(tmp_path: Path) -> None:
     kept = []
 

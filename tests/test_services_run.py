@@ -217,13 +217,6 @@ def test_settings_and_folder_are_the_checks(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_text() == f"1 2 {tree / 'sub'}\n"
 
 
-@pytest.fixture
-def _lowered() -> Iterator[None]:
-    yield
-    STOP.clear()
-
-
-@pytest.mark.usefixtures("_lowered")
 @pytest.mark.parametrize("up", ["python silent.py", "python server.py {port}"])
 def test_a_stop_leaves_nothing(make: Callable[..., Services], up: str, tmp_path: Path) -> None:
     services = make(up, down="python -c \"open('ended', 'w')\"")

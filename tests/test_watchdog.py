@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,12 +17,6 @@ from zwarm_ci import reap
 from zwarm_ci.errors import BlockedError, InterruptedRunError
 from zwarm_ci.proc import STOP, Exit, Halt, run, run_lines
 from zwarm_ci.scrub import child_env
-
-
-@pytest.fixture
-def _lowered() -> Iterator[None]:
-    yield
-    STOP.clear()
 
 
 def test_a_session_is_what_it_is_without_a_guard(tmp_path: Path) -> None:
@@ -81,7 +74,6 @@ def test_a_session_that_ends_by_itself_is_not_timed_out_while_its_strays_are_end
     assert done.seconds > 2.5, "its stray took longer to end than the limit: the test says nothing else"
 
 
-@pytest.mark.usefixtures("_lowered")
 def test_a_stop_ends_all_sessions_at_once(tmp_path: Path) -> None:
     pids: list[int] = []
     errors: list[str] = []

@@ -205,13 +205,6 @@ def test_what_escapes_from_the_group_inside_is_ended_too(host: Host) -> None:
     assert host.py(ESCAPES) == "True []\n"
 
 
-@pytest.fixture
-def _lowered() -> Iterator[None]:
-    yield
-    STOP.clear()
-
-
-@pytest.mark.usefixtures("_lowered")
 def test_a_stop_ends_a_confined_command(tmp_path: Path) -> None:
     prefix = confine.offline(confine.means())
     fifo = tmp_path / "fifo"
