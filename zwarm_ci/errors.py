@@ -20,7 +20,16 @@ from __future__ import annotations
 import signal
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+
+def first_complaint(error: ValidationError) -> tuple[str, str]:
+    """Where a document is not what it should be, dotted ("" = as a whole), and what is wrong there."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    return ".".join(map(str, first["loc"])), first["msg"]
 
 
 class ZwarmError(Exception):

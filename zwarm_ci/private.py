@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -214,6 +214,15 @@ class PrivateRepository:
         made = git.text("write-tree")
         index.unlink(missing_ok=True)
         return made
+
+    def with_texts(self, tree: str, texts: Mapping[str, str]) -> str:
+        """`tree` with other texts of some of its files; what is not in it yet becomes a plain file."""
+        names = [path.encode("utf-8", "surrogateescape") for path in texts]
+        listed = self.git.run("ls-tree", "-z", tree, "--", *texts).stdout.split(b"\0")
+        modes = {name: entry[:6] for entry, _, name in (line.partition(b"\t") for line in listed) if name}
+        blobs = [self.write(text.encode("utf-8", "surrogateescape")).encode() for text in texts.values()]
+        lines = [b"%s %s\t%s" % (modes.get(n, b"100644"), b, n) for n, b in zip(names, blobs, strict=True)]
+        return self.with_entries(tree, lines)
 
     def write(self, content: bytes) -> str:
         """The id of a blob with this content."""

@@ -188,7 +188,11 @@ def markdown(text: str) -> str:
 
 def fenced(text: str, language: str = "") -> str:
     """`text` in a Markdown fence longer than any run of backticks inside it, with workflow commands broken."""
-    body = re.sub(r"^(\s*)::", "\\1:\u2060:", redact(plain(text)), flags=re.MULTILINE)
-    longest = max((len(m) for m in re.findall(r"`+", body)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{body.rstrip()}\n{fence}\n"
+    return fence(re.sub(r"^(\s*)::", "\\1:\u2060:", redact(plain(text)), flags=re.MULTILINE), language) + "\n"
+
+
+def fence(text: str, language: str = "") -> str:
+    """`text`, as it is, in a Markdown fence longer than any run of backticks inside it; no line break at its end."""
+    longest = max((len(m) for m in re.findall(r"`+", text)), default=0)
+    ticks = "`" * max(3, longest + 1)
+    return f"{ticks}{language}\n{text.rstrip()}\n{ticks}"

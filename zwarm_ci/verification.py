@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zwarm_ci import baseline as before
-from zwarm_ci import config, confine, environment, pipeline, selection
+from zwarm_ci import config, environment, pipeline, selection, survey
 from zwarm_ci import site as places
 from zwarm_ci.baseline import Baseline
 from zwarm_ci.conclude import Facts
@@ -23,9 +22,7 @@ from zwarm_ci.plan import make_task, named
 from zwarm_ci.private import PrivateRepository
 from zwarm_ci.scrub import one_line
 from zwarm_ci.selection import Request
-from zwarm_ci.surround import Surroundings
 from zwarm_ci.task import Check, Task
-from zwarm_ci.trees import Trees
 from zwarm_ci.verdict import CheckResult, GuardFinding, TaskOutcome, Verdict
 from zwarm_ci.verify import guards
 from zwarm_ci.verify.court import Rejected
@@ -134,9 +131,7 @@ def _story(
 ) -> None:
     tree = offered.tree(site.private, facts.base)
     watch.stage("looking at the patch")
-    with contextlib.closing(Surroundings(site.run, confine.means())) as surroundings:
-        furnisher = Furnisher(site.private, selection.built_for(request, site, facts.base), watch.stage)
-        trees = Trees(furnisher, surroundings, site.scratch, facts.ledger, site.folder / "logs")
+    with survey.workroom(request, site, facts, watch.stage) as trees:
         checks, notes = selection.look(request, settings, trees, facts.base)
         facts.notes = notes
         if refused := _by_guards(offered, site, settings, checks, facts, tree):
@@ -158,7 +153,6 @@ def _story(
             watch.plan((task,))
             facts.tasks = (*facts.tasks, _judged(offered, request, site, court, task, tree, facts))
             watch.ended(facts.tasks[-1])
-        facts.notes += tuple(dict.fromkeys(surroundings.notes))
 
 
 def _by_guards(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -76,6 +76,12 @@ def read(environ: Mapping[str, str]) -> Inputs:
         _sane(name, value)
     values: dict[str, Any] = {FIELDS[n]: _PARSED[n](n, value) if n in _PARSED else value for n, value in given.items()}
     return Inputs(**values)
+
+
+def forget(environ: MutableMapping[str, str]) -> None:
+    """Take every input out of an environment: what is started from now on is no step of a workflow."""
+    for name in [name for name in environ if name.startswith(PREFIX)]:
+        del environ[name]
 
 
 def _sane(name: str, value: str) -> None:

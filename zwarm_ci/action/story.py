@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from zwarm_ci.action import allowance, clis, deciding, fetching, log, modes, summary, tokens
 from zwarm_ci.action.deciding import Case
-from zwarm_ci.action.inputs import PREFIX, Inputs, read
+from zwarm_ci.action.inputs import Inputs, forget, read
 from zwarm_ci.errors import UsageError, ZwarmError
 from zwarm_ci.files import write_atomic
 from zwarm_ci.git import open_repository
@@ -79,8 +79,7 @@ def act(run: Run, *, free: bool, said: tuple[str, ...], asked: str, spoken_for: 
     log.one_stream()
     with _said():
         inputs = read(os.environ)
-        for name in [name for name in os.environ if name.startswith(PREFIX)]:
-            del os.environ[name]
+        forget(os.environ)
         shared = _shared(inputs)
         folder = Path(tempfile.mkdtemp(prefix=f"{inputs.mode}-", dir=shared))
         order = modes.order(inputs, shared, folder, free=free, argument=asked)
@@ -107,8 +106,7 @@ def publish(run: Run, inputs: Inputs, case: Case) -> int:
     base = inputs.base or deciding.target(case)
     draft = {True: ["--draft"], False: ["--no-draft"], None: []}[inputs.draft]
     os.environ["ZWARM_CI_TOKEN"] = inputs.token
-    for name in [name for name in os.environ if name.startswith(PREFIX)]:
-        del os.environ[name]
+    forget(os.environ)
     asking = case.trigger.number if case.trigger and case.trigger.event in {"issues", "issue_comment"} else 0
     arguments = [
         "publish", "--json", f"--repo={os.environ.get('GITHUB_REPOSITORY', '')}", *([f"--base={base}"] if base else []), *draft,

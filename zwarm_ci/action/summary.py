@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from zwarm_ci.github import bundle
 from zwarm_ci.reports import jsonreport, markdown
 from zwarm_ci.scrub import decode, fenced
 from zwarm_ci.scrub import markdown as safe
 from zwarm_ci.verdict import Outcome
 
 PATCH = "zwarm-ci.patch"
-BUNDLE = "branch.bundle"
 FOLDER = "zwarm-ci"  # where the one line puts the artifact
 
 
@@ -73,9 +73,9 @@ def _take(outcome: Outcome, folder: Path, artifact: str) -> str:
     if not artifact:
         return f"The verified patch is in this job's folder only (`publish: none`): {safe(str(folder / PATCH))}\n\n"
     line = take_line(artifact, os.environ)
-    also = f"git fetch {FOLDER}/{BUNDLE} {shlex.quote(outcome.branch)}:{shlex.quote(outcome.branch)}"
-    bundle = f"The same commits, byte for byte, where you have {safe(outcome.base[:12])}:\n\n{fenced(also, 'sh')}\n"
-    return f"Take the patch, in a clone of the repository:\n\n{fenced(line, 'sh')}\n{bundle if (folder / BUNDLE).is_file() else ''}"
+    also = f"git fetch {FOLDER}/{bundle.NAME} {shlex.quote(outcome.branch)}:{shlex.quote(outcome.branch)}"
+    same = f"The same commits, byte for byte, where you have {safe(outcome.base[:12])}:\n\n{fenced(also, 'sh')}\n"
+    return f"Take the patch, in a clone of the repository:\n\n{fenced(line, 'sh')}\n{same if (folder / bundle.NAME).is_file() else ''}"
 
 
 def take_line(artifact: str, environ: Mapping[str, str]) -> str:

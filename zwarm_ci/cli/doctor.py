@@ -57,12 +57,12 @@ def doctor(common: Common, *, quick: bool, event: Path | None, event_name: str |
 def _foresee(common: Common, payload: Path, name: str, *, as_json: bool) -> int:
     """What the Action would do; 0 whatever it is, for that is an answer."""
     from zwarm_ci.github import forecast
-    from zwarm_ci.github.api import Api
+    from zwarm_ci.github.api import Api, token_of
     from zwarm_ci.settings import of_head
 
     if not name:
         raise UsageError("--event needs the event's name", remedy="give --event-name, or set GITHUB_EVENT_NAME")
-    token = os.environ.get("ZWARM_CI_TOKEN") or os.environ.get("GITHUB_TOKEN") or ""
+    token = token_of(os.environ)
     settings = of_head(common.directory, common.config, common.sets).github
     found = forecast.foresee(name, payload, settings, os.environ, Api(token) if token else None)
     click.echo(forecast.as_json(found) if as_json else forecast.as_text(found), nl=False)

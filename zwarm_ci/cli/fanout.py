@@ -13,7 +13,6 @@ from zwarm_ci.cli import fix
 from zwarm_ci.cli.common import Common, common_options
 
 if TYPE_CHECKING:
-    from zwarm_ci.cli.progress import Progress
     from zwarm_ci.fanout import Planned
 
 _MOST_JOBS = 256  # of one matrix of GitHub Actions
@@ -56,7 +55,7 @@ def plan(
     tests = command == "fix-tests"
     more: dict[str, Any] = {"tests_only": True, "targets": names} if tests else {"names": names}
     request = fix.request_of(command, common, options, **more)
-    with _progress(common) as progress:
+    with fix.progress(common) as progress:
         planned = fanout.plan(request, out, jobs, progress)
     if as_json:
         click.echo(json.dumps(planned.document(), indent=1, ensure_ascii=False))
@@ -80,7 +79,7 @@ def work(common: Common, folder: Path, job: str, out: Path, *, yes: bool, as_jso
     from zwarm_ci import fanout
 
     _nothing_set(common)
-    with _progress(common, yes=yes) as progress:
+    with fix.progress(common, yes=yes) as progress:
         finished = fanout.work(common.directory, folder, job, out, progress)
     fix.show(finished, as_json=as_json)
     return finished.outcome.exit_code
@@ -114,7 +113,7 @@ def collect(
         raise click.UsageError("--branch is empty")
     if reports:
         fix.reports_folder(reports)
-    with _progress(common) as progress:
+    with fix.progress(common) as progress:
         finished = fanout.collect(common.directory, folder, works, progress, branch=branch or "")
     if reports:
         fix.copy_reports(finished.folder, reports)
@@ -125,12 +124,6 @@ def collect(
 def _nothing_set(common: Common) -> None:
     if common.config or common.sets:
         raise click.UsageError("the settings are the plan's: give --config and --set to `zwarm-ci plan`")
-
-
-def _progress(common: Common, *, yes: bool = False) -> Progress:
-    from zwarm_ci.cli.progress import Progress
-
-    return Progress(quiet=common.quiet, verbose=bool(common.verbose), yes=yes)
 
 
 def _show(planned: Planned, write: Any) -> None:

@@ -14,6 +14,7 @@ import click
 from zwarm_ci.cli.common import Common, common_options
 
 if TYPE_CHECKING:
+    from zwarm_ci.cli.progress import Progress
     from zwarm_ci.pipeline import Finished
     from zwarm_ci.selection import Request
 
@@ -203,10 +204,16 @@ def fix(request: Request, common: Common, options: dict[str, Any]) -> int:
 def run_watched(request: Request, common: Common, *, yes: bool = False) -> Finished:
     """The run, with progress on standard error."""
     from zwarm_ci import pipeline
+
+    with progress(common, yes=yes) as watch:
+        return pipeline.run(request, watch)
+
+
+def progress(common: Common, *, yes: bool = False) -> Progress:
+    """Progress on standard error, as `-q` and `-v` want it; `yes`: no question before the first paid call."""
     from zwarm_ci.cli.progress import Progress
 
-    with Progress(quiet=common.quiet, verbose=bool(common.verbose), yes=yes) as progress:
-        return pipeline.run(request, progress)
+    return Progress(quiet=common.quiet, verbose=bool(common.verbose), yes=yes)
 
 
 def show(finished: Finished, *, as_json: bool) -> None:

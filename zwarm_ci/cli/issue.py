@@ -43,7 +43,7 @@ def fix_issue(common: Common, ref: str, repo: str | None, handle: int | None, **
 def _issue(common: Common, ref: str, repo: str | None, handle: int | None) -> Issue:
     from zwarm_ci.git import open_repository
     from zwarm_ci.github import issue, reference
-    from zwarm_ci.github.api import Api
+    from zwarm_ci.github.api import Api, token_of
 
     if repo is not None and not repo.strip():  # an unset variable in somebody's script
         raise click.UsageError("--repo is empty")
@@ -51,7 +51,7 @@ def _issue(common: Common, ref: str, repo: str | None, handle: int | None) -> Is
     if handle is not None:
         with open(handle, encoding="utf-8") as stream:  # noqa: PTH123 - a descriptor has no path
             return issue.issue_of(json.load(stream), named, f"issue {named.number}")
-    token = os.environ.get("ZWARM_CI_TOKEN") or os.environ.get("GITHUB_TOKEN") or ""
+    token = token_of(os.environ)
     if token and named.file is None and sys.argv[1:2] == ["fix-issue"]:
         _begin_anew(named, Api(token), token)
     return issue.find(named, lambda: Api(token))

@@ -14,9 +14,6 @@ from zwarm_ci.cli.common import Common, common_options
 if TYPE_CHECKING:
     from zwarm_ci.github.publish import Means, Published
 
-#: The token's variables, the first that is set counts; there is no option, since a command line can be read by others.
-_TOKENS = ("ZWARM_CI_TOKEN", "GITHUB_TOKEN")
-
 
 @click.command(short_help="push a run's branch and open its pull request")
 @click.argument("run", default="latest", metavar="[RUN|DIR]")
@@ -70,10 +67,11 @@ def _token() -> str:
         BlockedError: none is set.
     """
     from zwarm_ci.errors import BlockedError
+    from zwarm_ci.github.api import TOKENS, token_of
 
-    token = next((value for name in _TOKENS if (value := os.environ.get(name, "").strip())), "")
+    token = token_of(os.environ)
     if not token:
-        raise BlockedError("no token to publish with", remedy=f"set {_TOKENS[0]} or {_TOKENS[1]}")
+        raise BlockedError("no token to publish with", remedy=f"set {' or '.join(TOKENS)}")
     return token
 
 

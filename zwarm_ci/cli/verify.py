@@ -52,14 +52,13 @@ def verify(common: Common, change: str, **options: Any) -> int:
     """
     from zwarm_ci import verification
     from zwarm_ci.cli import fix
-    from zwarm_ci.cli.progress import Progress
 
     if options["reports"] and not options["dry_run"]:
         fix.reports_folder(options["reports"])
     offered, request = verification.offer(change, _request(common, options))
     if options["dry_run"]:
         return _dry(request, offered, as_json=options["as_json"])
-    with Progress(quiet=common.quiet, verbose=bool(common.verbose)) as progress:
+    with fix.progress(common) as progress:
         finished = verification.run(request, offered, progress)
     if options["reports"]:
         fix.copy_reports(finished.folder, options["reports"])

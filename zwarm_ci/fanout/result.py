@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zwarm_ci.errors import UsageError
+from zwarm_ci.errors import UsageError, first_complaint
 from zwarm_ci.fanout.sheet import Job, Sheet
 from zwarm_ci.files import write_atomic
 from zwarm_ci.reports.base import cleaned
@@ -151,7 +151,7 @@ def _outcome(data: bytes, sheet: Sheet, job: Job) -> Outcome:
     except UnicodeDecodeError as error:
         raise UsageError("outcome.json is no text") from error
     except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
+        where, _ = first_complaint(error)
         raise UsageError(f"outcome.json is no record of a run: {one_line(where, 80)}") from error
     outcome = cleaned(outcome_of(document))
     planned = {t.id: t.fingerprint for t in sheet.tasks if t.id in job.tasks}

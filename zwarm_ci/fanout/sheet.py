@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from zwarm_ci.baseline import Baseline
-from zwarm_ci.errors import UsageError
+from zwarm_ci.errors import UsageError, first_complaint
 from zwarm_ci.files import write_atomic
 from zwarm_ci.scrub import one_line, redactor
 from zwarm_ci.task import Task
@@ -204,8 +204,7 @@ def read(folder: Path) -> Sheet:
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}", remedy="name the folder of --out") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        said = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        said = ": ".join(first_complaint(error))
         raise UsageError(f"{file} is no plan: {one_line(said, 200)}", remedy=_AGAIN) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(f"{file} is no plan: {one_line(repr(error), 200)}", remedy=_AGAIN) from error

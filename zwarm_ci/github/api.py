@@ -21,6 +21,8 @@ from zwarm_ci.stop import STOP
 
 Json = dict[str, Any]
 PUBLIC = "https://api.github.com"
+#: The token's variables, the first that is set counts; there is no option, since a command line can be read by others.
+TOKENS = ("ZWARM_CI_TOKEN", "GITHUB_TOKEN")
 _VERSION = "2022-11-28"
 _TRIES = 4
 _LONGEST = 120.0  # seconds of one wait; who is told to wait longer gives up and says so
@@ -44,6 +46,11 @@ _REMEDIES = (
     ("Bad credentials", "the token is wrong or has expired"),
     ("SAML", "authorize the token for the organization"),
 )
+
+
+def token_of(environ: Mapping[str, str]) -> str:
+    """The forge's token; "" = none is set."""
+    return next((token for name in TOKENS if (token := environ.get(name, "").strip())), "")
 
 
 def split(repo: str) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zwarm_ci.errors import RefusedError, UsageError
+from zwarm_ci.errors import RefusedError, UsageError, first_complaint
 from zwarm_ci.private import PrivateRepository
 from zwarm_ci.scrub import decode, one_line, plain, redact
 from zwarm_ci.verdict import SCHEMA, Outcome, TaskOutcome
@@ -121,9 +121,7 @@ def _outcome(folder: Path) -> Outcome:
     try:
         OutcomeModel.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise RefusedError(one_line(f"outcome.json: {where}: {first['msg']}", 300)) from error
+        raise RefusedError(one_line(f"outcome.json: {': '.join(first_complaint(error))}", 300)) from error
     return jsonreport.outcome_of(found)
 
 

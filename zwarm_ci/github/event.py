@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from zwarm_ci.errors import UsageError
+from zwarm_ci.errors import UsageError, first_complaint
 from zwarm_ci.github import payloads
 from zwarm_ci.github.command import command_in
 from zwarm_ci.scrub import one_line
@@ -96,11 +96,10 @@ def read(event: str, payload: bytes) -> Trigger | None:
     try:
         return Trigger(event=event, **_READERS[event](payload))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the document"
-        said = one_line(first["msg"].removeprefix("Value error, "), 120)
+        where, what = first_complaint(error)
+        said = one_line(what.removeprefix("Value error, "), 120)
         raise UsageError(
-            f"not a payload of {event}: {one_line(where, 80)}: {said}",
+            f"not a payload of {event}: {one_line(where or 'the document', 80)}: {said}",
             remedy="give the file that GITHUB_EVENT_PATH names, and the event's name",
         ) from error
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from zwarm_ci.config import STOP_LABEL, GithubSettings, Settings
-from zwarm_ci.errors import UsageError
+from zwarm_ci.errors import UsageError, first_complaint
 from zwarm_ci.github import words
 from zwarm_ci.github.command import command_in
 from zwarm_ci.github.reference import Reference
@@ -252,10 +252,9 @@ def issue_of(document: object, reference: Reference, source: str) -> Issue:
     try:
         said = _Document.model_validate(document)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        where, what = first_complaint(error)
         raise UsageError(
-            f"{one_line(source, 120)} is no issue: {one_line(where, 80)}: {one_line(first['msg'], 120)}",
+            f"{one_line(source, 120)} is no issue: {one_line(where or 'the document', 80)}: {one_line(what, 120)}",
             remedy='write {"title": …, "body": …}; number, labels, state and comments as GitHub\'s API has them',
         ) from error
     comments = () if isinstance(said.comments, int) else tuple(map(_said, said.comments))

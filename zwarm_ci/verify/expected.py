@@ -42,8 +42,7 @@ def spared(court: Court, check: Check, targets: Sequence[str], tree: str) -> tup
                 changed.append(target)
     if not changed:
         return None
-    entries = [f"100644 {repo.write(text.encode())}\t{path}".encode() for path, text in texts.items()]
-    result = court.trees.anew(check, repo.with_entries(tree, entries), only=only(changed))
+    result = court.trees.anew(check, repo.with_texts(tree, texts), only=only(changed))
     if result.trouble or result.timed_out:
         return None
     return tuple(t for t in changed if result.state(t) == "passed")

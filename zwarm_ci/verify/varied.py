@@ -86,15 +86,12 @@ def ask(court: Court, check: Check, task: Task, patch: Patch, oracle: str) -> tu
     Raises:
         LimitError: the run's limits ended it.
     """
-    files = _files(court, task)
+    held = court.trees.repo.files(court.base)
+    files = _files(held, task)
     if not files:
         return ()
     names = set(map(function_of, task.targets))
-    texts = {
-        path: made
-        for path in files
-        if (made := rewritten(patch.old(path), path, names, court.trees.repo.files(court.base)))
-    }
+    texts = {path: made for path in files if (made := rewritten(patch.old(path), path, names, held))}
     if not texts:
         return ()
     before, after = (_seen(court, check, task, tree, texts) for tree in (patch.base, oracle))
@@ -106,9 +103,8 @@ def function_of(target: str) -> str:
     return re.split(r"::|\.(?!py\b)", target.partition("[")[0])[-1]
 
 
-def _files(court: Court, task: Task) -> list[str]:
-    """The Python files in which the targets stand."""
-    held = court.trees.repo.files(court.base)
+def _files(held: Sequence[str], task: Task) -> list[str]:
+    """The Python files in which the targets stand, of those that the base has."""
     found = dict.fromkeys(t.partition("::")[0] for t in task.targets if t.partition("::")[0].endswith(".py"))
     for target in task.targets:
         if "::" not in target:  # unittest's ids are dotted
@@ -118,19 +114,7 @@ def _files(court: Court, task: Task) -> list[str]:
 
 
 def _seen(court: Court, check: Check, task: Task, tree_id: str, texts: dict[str, str]) -> Seen:
-    repo = court.trees.repo
-    modes = {c.split(b"\t", 1)[1]: c[:6] for c in repo.git.run("ls-tree", "-r", "-z", tree_id).stdout.split(b"\0") if c}
-    lines = []
-    for path, text in texts.items():
-        name = path.encode("utf-8", "surrogateescape")
-        lines.append(
-            modes.get(name, b"100644")
-            + b" "
-            + repo.write(text.encode("utf-8", "surrogateescape")).encode()
-            + b"\t"
-            + name
-        )
-    prepared = court.trees.fresh(repo.with_entries(tree_id, lines), (check,), "varied")
+    prepared = court.trees.fresh(court.trees.repo.with_texts(tree_id, texts), (check,), "varied")
     try:  # the base's run is remembered for the next patch
         return told(court.trees.run(check, prepared, only=only(task.targets[:_TARGETS]), canary=False), task.targets)
     finally:
