@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LIMIT = 2.5  # whole runs of the suite
-_MODULES = 10
 _BUGS = (("a + b", "a - b"), ("a * b", "a + b"), ("max(a, b)", "min(a, b)"))
 _NAMES = ("total", "area", "upper")
 
@@ -44,25 +43,26 @@ class Run:
         return self.checks / self.suite
 
 
-def plant(where: Path, seconds: float, bugs: int, seed: int) -> None:
-    """A repository whose suite takes about `seconds`, green in its first commit, with `bugs` broken functions in its second."""
-    each = seconds / (_MODULES * len(_NAMES))
+def plant(where: Path, seconds: float, tests: int, bugs: int, seed: int) -> None:
+    """A repository whose `tests` take about `seconds`, green in its first commit, with `bugs` broken functions in its second."""
+    modules = max(bugs, tests // len(_NAMES))
+    each = seconds / (modules * len(_NAMES))
     code = "".join(f"def {name}(a, b):\n    return {good}\n\n\n" for name, (good, _) in zip(_NAMES, _BUGS, strict=True))
-    tests = "".join(
+    text = "".join(
         f"def test_{name}():\n    time.sleep({each})\n    assert {{module}}.{name}(3, 4) == {value}\n\n\n"
         for name, value in zip(_NAMES, (7, 12, 4), strict=True)
     )
     files = {"pyproject.toml": "[tool.pytest.ini_options]\ntestpaths = ['tests']\npythonpath = ['.']\n"}
-    for number in range(_MODULES):
+    for number in range(modules):
         files[f"m{number}.py"] = code
-        files[f"tests/test_m{number}.py"] = f"import time\n\nimport m{number}\n\n\n" + tests.format(module=f"m{number}")
+        files[f"tests/test_m{number}.py"] = f"import time\n\nimport m{number}\n\n\n" + text.format(module=f"m{number}")
     for name, text in files.items():
         (where / name).parent.mkdir(parents=True, exist_ok=True)
         (where / name).write_text(text)
     _git(where, "init", "-q", "-b", "main")
     _commit(where, "green")
     for bug in range(bugs):
-        number, (good, bad) = (seed * 3 + bug * 4) % _MODULES, _BUGS[(seed + bug) % len(_BUGS)]
+        number, (good, bad) = (seed * 3 + bug * 4) % modules, _BUGS[(seed + bug) % len(_BUGS)]
         file = where / f"m{number}.py"
         file.write_text(file.read_text().replace(good, bad))
     _commit(where, "broken")
@@ -78,13 +78,13 @@ def _commit(where: Path, message: str) -> None:
     _git(where, "commit", "-q", "-m", message)
 
 
-def repair(seconds: float, bugs: int, seed: int) -> Run:
+def repair(seconds: float, tests: int, bugs: int, seed: int) -> Run:
     """Plant, run the suite once by itself, and repair."""
     top = Path(tempfile.mkdtemp(prefix="zw-certainty-"))
     try:
         repo = top / "repo"
         repo.mkdir()
-        plant(repo, seconds, bugs, seed)
+        plant(repo, seconds, tests, bugs, seed)
         started = time.monotonic()
         subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
@@ -115,6 +115,7 @@ def main() -> int:
     """Print a line a run, then median, p90 and the most; 1 where p90 is above the limit or something was not repaired."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--seconds", type=float, default=30.0, help="length of the suite")
+    parser.add_argument("--tests", type=int, default=300, help="tests in it, all of the same length")
     parser.add_argument("--runs", type=int, default=5, help="repairs for each number of bugs")
     parser.add_argument("--bugs", type=int, nargs="+", default=[1, 3])
     asked = parser.parse_args()
@@ -122,7 +123,7 @@ def main() -> int:
     print("bugs tasks  suite s  checks s  executor s  whole runs  status")
     for bugs in asked.bugs:
         for seed in range(asked.runs):
-            run = repair(asked.seconds, bugs, seed)
+            run = repair(asked.seconds, asked.tests, bugs, seed)
             made.append(run)
             print(
                 f"{run.bugs:4d} {run.tasks:5d} {run.suite:8.1f} {run.checks:9.1f} {run.executor:11.1f} {run.runs:11.2f}  {run.status}",

@@ -28,6 +28,7 @@ from twin_lib import aligned
 
 from tests.cheats.base import Case, corpus, sample
 from tests.cheats.court import Hall
+from tests.lean import in_front
 
 Z = 1.96  # of a 95 % interval
 PROCESSES = 2
@@ -120,8 +121,7 @@ def _environment() -> None:
         del os.environ[name]
     os.environ.setdefault("CARGO_HOME", str(home / ".cargo"))
     os.environ.setdefault("RUSTUP_HOME", str(home / ".rustup"))
-    os.environ["VIRTUAL_ENV"] = sys.prefix
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    os.environ.update(in_front())
     os.environ["HOME"] = tempfile.mkdtemp(prefix="cheats-home-")
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.lean import in_front, whole
 from zwarm_ci.stop import STOP
 
 if (
@@ -36,5 +35,12 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest
             monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("VIRTUAL_ENV", sys.prefix)
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    for name, value in in_front().items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def plugins(monkeypatch: pytest.MonkeyPatch, _clean_environment: None) -> None:
+    """All of pytest's plug-ins that we have, for a repository whose tests use one."""
+    for name, value in whole().items():
+        monkeypatch.setenv(name, value)

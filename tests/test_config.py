@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from zwarm_ci import config
+from zwarm_ci import config, globs
+from zwarm_ci.errors import ConfigError
 from zwarm_ci.task import Check, Kind
 
 
@@ -60,6 +62,7 @@ run = "make test"
 kind = "pytest"
 workdir = "sub"
 timeout = 60
+files = ["src/**"]
 fix = "make fix"
 setup = "make setup"
 env = ["TEST_DB"]
@@ -83,11 +86,31 @@ task_usd = 1.5
 day_usd = 2
 minutes = 10
 check_minutes = 0
+[hook]
+seconds = 5
+strict = true
 [github]
 draft = false
 labels = ["bot", "ci"]
 trusted = ["OWNER", "CONTRIBUTOR"]
 bots = [29139614]
+[orchestrator]
+host = "codex"
+lm = "gpt-5.1-codex-max"
+max_steps = 7
+parallel_delegations = 2
+allowed_dirs = ["src"]
+compaction.max_tokens = 0
+compaction.threshold_pct = 0.5
+[watchers]
+enabled = ["pattern", "llm"]
+pattern.rules = [{ regex = "rm -rf", on = "difference", action = "abort", message = "no" }]
+scope.paths = ["src/**"]
+scope.avoid = ["licence"]
+budget.tokens = 1000000
+budget.sessions = 12
+llm.model = "haiku"
+llm.every = 3
 [models."my.model"]
 adapter = "codex"
 aliases = ["mine"]
@@ -110,17 +133,42 @@ def test_the_contracts_defaults() -> None:
     assert (settings.budget.usd, settings.budget.task_usd, settings.budget.day_usd) == (10, 3, 50)
     assert (settings.verify.reruns, settings.verify.burn_in) == (2, 3)
     assert (settings.verify.max_files, settings.verify.max_lines) == (40, 2000)
+    assert (settings.hook.seconds, settings.hook.strict) == (20, False)
     assert (settings.budget.minutes, settings.budget.check_minutes) == (60, 120)
     assert (settings.github.draft, settings.github.labels, settings.github.bots) == (True, ("zwarm-ci",), ())
     assert settings.github.trusted == ("OWNER", "MEMBER", "COLLABORATOR")
+    assert (settings.orchestrator.host, settings.orchestrator.lm, settings.orchestrator.max_steps) == ("claude", "", 50)
+    assert (settings.orchestrator.parallel_delegations, settings.orchestrator.allowed_dirs) == (4, ())
+    assert settings.orchestrator.compaction.at == 85_000
+    assert settings.watchers.enabled == ("progress", "budget", "scope", "quality", "delegation")
     assert set(settings.origins.values()) == {"default"}
+
+
+@pytest.mark.parametrize(
+    ("sets", "said"),
+    [
+        ('watchers.pattern.rules=[{ regex = "(" }]', "watchers.pattern.rules.0.regex is no regular expression"),
+        ('watchers.pattern.rules=[{ regex = "x", on = "mood" }]', "watchers.pattern.rules.0.on must be 'call', 'output' or 'difference'"),
+        ('watchers.pattern.rules=[{ regex = "x", act = "abort" }]', "watchers.pattern.rules.0.act"),
+        ("orchestrator.max_steps=0", "orchestrator.max_steps must be greater than or equal to 1"),
+        ("orchestrator.host=gemini", "orchestrator.host must be 'claude' or 'codex'"),
+        ("orchestrator.compaction.threshold_pct=1.5", "threshold_pct must be less than or equal to 1"),
+        ('orchestrator.allowed_dirs=["/etc"]', "must be a path inside the repository"),
+    ],
+)  # fmt: skip
+def test_who_plans_and_who_watches_is_checked(sets: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        load(sets=[sets])
 
 
 def test_every_key_arrives_where_it_belongs() -> None:
     settings = load(ALL.encode())
     expected = Check("tests", "make test", "pytest", "sub", 60, "make fix", "make setup", ("TEST_DB",), (".env.test",))
     expected = replace(expected, services_up="docker compose up -d", services_down="docker compose down")
-    assert settings.checks == (replace(expected, exclusive=True, isolation="inplace", network=True),)
+    expected = replace(expected, exclusive=True, isolation="inplace", network=True, files=("src/**",))
+    assert settings.checks == (expected,)
+    assert settings.hook == config.HookSettings(5, settings.hook.strict)
+    assert settings.hook.strict
     assert (settings.loop.turns, settings.loop.sessions, settings.executor.silence) == (4, 5, 20.5)
     assert settings.rungs == (("embedded", ""), ("codex", "gpt-5.1-codex-mini"))
     assert (settings.budget.usd, settings.budget.task_usd, settings.budget.day_usd) == (0, 1.5, 2)
@@ -131,6 +179,21 @@ def test_every_key_arrives_where_it_belongs() -> None:
     assert (settings.budget.minutes, settings.budget.check_minutes) == (10, 0)
     assert (settings.github.draft, settings.github.labels) == (False, ("bot", "ci"))
     assert (settings.github.trusted, settings.github.bots) == (("OWNER", "CONTRIBUTOR"), (29139614,))
+    planner, watchers = settings.orchestrator, settings.watchers
+    assert (planner.host, planner.lm, planner.max_steps) == ("codex", "gpt-5.1-codex-max", 7)
+    assert (planner.parallel_delegations, planner.allowed_dirs, planner.compaction.at) == (2, ("src",), 0)
+    assert watchers.pattern.rules == (config.RuleTable("rm -rf", "difference", "abort", "no"),)
+    assert (watchers.enabled, watchers.scope.paths, watchers.scope.avoid) == (
+        ("pattern", "llm"),
+        ("src/**",),
+        ("licence",),
+    )
+    assert (watchers.budget.tokens, watchers.budget.sessions, watchers.llm.model, watchers.llm.every) == (
+        1_000_000,
+        12,
+        "haiku",
+        3,
+    )
     (model,) = settings.models
     assert (model.name, model.input, model.cache_write) == ("my.model", Decimal("1.0"), Decimal("1.5"))
     found = settings.registry().resolve("mine")
@@ -152,11 +215,14 @@ def test_every_known_key_is_accepted_and_listed(key: str) -> None:
         "adapter": "claude" if "models" in key else "embedded",
         "model": "haiku",
         "sandbox": "read-only",
+        "host": "codex",
+        "threshold_pct": "0.5",
+        "rules": '[{ regex = "x" }]',
     }
     last = key.rsplit(".", 1)[-1]
     lists: dict[str, list[str] | list[int]] = {
         "ladder": ["embedded"], "env": ["A"], "include": ["a"], "protect": ["a"], "aliases": ["a"], "labels": ["a"], "trusted": ["OWNER"],
-        "bots": [5],
+        "bots": [5], "files": ["**/*.py"], "allowed_dirs": ["src"], "enabled": ["budget"], "paths": ["src"], "avoid": ["x"],
     }  # fmt: skip
     flags = {
         "exclusive",
@@ -171,12 +237,18 @@ def test_every_known_key_is_accepted_and_listed(key: str) -> None:
     value = texts.get(last) or lists.get(last) or ("true" if last in flags else "5")
     settings = load(b'[checks.tests]\nrun = "x"', sets=[f"{name}={str(value).replace(chr(39), chr(34))}"])
     assert settings.origins[name] == "--set"
-    assert config.values(settings)[name] not in {"", (), None}
+    assert config.values(settings)[name] not in ["", (), None]
 
 
 def test_a_checks_kind_and_files_follow_from_its_command() -> None:
     tests, lint = load(b'[checks.t]\nrun = "python -m pytest"\n[checks.l]\nrun = "npm run lint"').checks
     assert (tests.kind, lint.kind) == ("pytest", "generic")
+    assert globs.meant(["src/app.py"], tests.files)
+    assert not globs.meant(["notes.md"], tests.files)
+    assert globs.meant(["notes.md"], lint.files)
+    (inner,) = load(b'[checks.t]\nrun = "python -m pytest"\nworkdir = "packages/a"').checks
+    assert globs.meant(["packages/a/x/app.py"], inner.files)
+    assert not globs.meant(["packages/b/app.py"], inner.files)
 
 
 # --------------------------------------------------------------------------------------------------------------- origins

@@ -38,13 +38,20 @@ BAD = {
     "unknown sandbox": (b'executor.sandbox = "none"', "executor.sandbox must be"),
     "no name of a variable": (b'executor.env = ["A B"]', "must be the name of an environment variable"),
     "no session": (b"loop.sessions = 0", "loop.sessions"),
-    "later version: files": (b'[checks.t]\nrun = "x"\nfiles = ["y"]', "checks.t.files has no effect in this version"),
+    "a glob with braces": (
+        b'[checks.t]\nrun = "x"\nfiles = ["*.{a,b}"]',
+        "must not have braces: write one glob for each",
+    ),
+    "a glob that leads out": (b'[checks.t]\nrun = "x"\nfiles = ["../*.py"]', "must be a path inside the repository"),
+    "a check for no file": (b'[checks.t]\nrun = "x"\nfiles = []', "checks.t.files"),
     "services of no kind": (
         b'[checks.t]\nrun = "x"\nservices.start = "y"',
         "the nearest known key is checks.t.services.",
     ),
     "isolation of no kind": (b'[checks.t]\nrun = "x"\nisolation = "none"', "checks.t.isolation"),
-    "later version: hook": (b"hook.seconds = 1", "hook has no effect in this version"),
+    "later version: weave": (b'weave.project = "x"', "weave has no effect in this version"),
+    "no time for hooks": (b"hook.seconds = 0", "hook.seconds must be greater than 0"),
+    "an unknown key of hooks": (b"hook.second = 1", "the nearest known key is hook.seconds"),
     "unknown association": (
         b'github.trusted = ["OWNER", "member"]',
         "github.trusted.1 must be one of OWNER, MEMBER, COLLABORATOR, CONTRIBUTOR; the nearest is MEMBER",

@@ -89,7 +89,7 @@ def test_evidence_is_canonical_and_names_both_trees(bench: Bench) -> None:
     said = document["assurance"]
     assert (said["canary"], said["targets_made_to_fail_were_seen"]) == ({"tests": True}, True)
     assert (said["hunks_necessary"], said["patch_lines_covered"], said["same_signature"]) == ("1 of 1", "1 of 1", True)
-    assert (said["subset_or_full"], said["burn_in"], said["runner_unaltered"]) == ("full", 1, {"tests": True})
+    assert (said["subset_or_full"], said["burn_in"], said["runner_unaltered"]) == ("full", 2, {"tests": True})
     assert bench.court.base not in one, "no commit id"
 
 
@@ -209,6 +209,7 @@ def test_the_whole_waits_for_the_union_where_there_are_several_tasks(tmp_path: P
     assert judge(court, where.tasks[0], harm).status == "regressed", "a test of a changed module is near"
 
 
+@pytest.mark.usefixtures("plugins")
 def test_hypothesis_runs_with_fresh_seeds(tmp_path: Path) -> None:
     prop = (
         "from hypothesis import given\nfrom hypothesis import strategies as st\nfrom calc import double\n\n\n"

@@ -16,7 +16,7 @@ LEVELS = [
     level.split()
     for level in """
     __init__
-    errors scrub files reap confine_main seal
+    errors globs scrub files reap confine_main seal codec
     streams stop pump
     keep
     leash
@@ -31,18 +31,20 @@ LEVELS = [
     setups
     diagnose surround furnish
     trees
-    calibrate bystanders
+    calibrate bystanders footing
     baseline
     plan repair briefing
     executors verify
-    till settings suspicion
+    till settings suspicion past
+    attempt
     loop staffing
     integrate conclude selection equipment github
-    handover preview crew survey
-    orchestrator
+    handover preview crew survey again shims
+    told
     pipeline supervise
     verification
-    hook fanout demo init doctor take action
+    orchestrator history resume
+    hook fanout demo init doctor take action repl
     cli
     entry
     __main__

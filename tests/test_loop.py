@@ -155,7 +155,7 @@ def test_sessions_and_journal_are_on_disk(bench: Bench) -> None:
     solved(bench, Scripted([edit({"calc.py": FIXED})]))
     state = bench.scratch / "state"
     kinds = [r["kind"] for r in read(state / "journal.jsonl")]
-    assert kinds == ["turn_started", "turn_ended", "verdict"]
+    assert kinds == ["turn_started", "turn_ended", "turn_left", "verdict"]
     (folder,) = (state / "sessions").iterdir()
     meta = json.loads((folder / "meta.json").read_text())
     assert (meta["state"], meta["turn"], meta["executor"]) == ("completed", 1, "scripted")

@@ -73,6 +73,17 @@ def test_cheapest_first_lint_before_tests_and_ids_count_per_check() -> None:
     assert [t.id for t in make_tasks([TESTS, TYPES, LINT], found)] == ["lint-1", "types-1", "tests-1", "tests-2"]
 
 
+def test_the_order_hangs_on_no_clock() -> None:
+    other = Check("slow", "pytest slow", "pytest")
+    few = (red("t::z", Place("s.py", 1)),)
+    many = tuple(replace(red(f"u::{n}", Place("s.py", n)), check="slow") for n in (1, 2, 3))
+    orders = {
+        tuple(t.id for t in make_tasks([TESTS, other], base((TESTS, few, a), (other, many, b))))
+        for a, b in ((1.0, 9.0), (9.0, 1.0))
+    }
+    assert orders == {("tests-1", "slow-1", "slow-2", "slow-3")}, "the check with fewer ids first"
+
+
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [

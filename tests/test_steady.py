@@ -25,9 +25,25 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Room:
 
 
 def test_the_targets_run_as_often_as_is_set_each_time_in_fresh_processes(room: Room) -> None:
-    court, told = room.court(GREEN, GREEN, GREEN)
-    assert steady.burn_in(court, CHECK, TASK, room.patch({"calc.py": FIXED}), room.prepared()) == 3
-    assert [(r.only, r.options.get("again")) for r in told.runs] == [((ADD,), True)] * 3
+    court, told = room.court(GREEN, GREEN)
+    patch, prepared = room.patch({"calc.py": FIXED}), room.prepared()
+    assert steady.burn_in(court, CHECK, TASK, patch, prepared, ["calc.py"]) == 3, "the run of everything is the third"
+    assert [(r.only, r.options.get("again")) for r in told.runs] == [((ADD,), True)] * 2
+    assert [r.options["lines"] for r in told.runs] == [(), ("calc.py",)]
+    once, told = room.court(GREEN, burn_in=1)
+    assert steady.burn_in(once, CHECK, TASK, patch, prepared) == 2, "alone at least once"
+    assert len(told.runs) == 1
+
+
+def test_what_is_red_while_it_is_traced_is_asked_again_without(room: Room) -> None:
+    patch, prepared = room.patch({"calc.py": FIXED}), room.prepared()
+    court, told = room.court(GREEN, RED, GREEN)
+    assert steady.burn_in(court, CHECK, TASK, patch, prepared, ["calc.py"]) == 3
+    assert [r.options.get("lines", ()) for r in told.runs] == [(), ("calc.py",), ()]
+    court, _ = room.court(GREEN, RED, RED)
+    with pytest.raises(Rejected) as said:
+        steady.burn_in(court, CHECK, TASK, patch, prepared, ["calc.py"])
+    assert said.value.status == "still_failing"
 
 
 @pytest.mark.parametrize("line", ["import random", "    await x", "let t = Instant::now();", "const d = new Date()"])
@@ -48,7 +64,7 @@ def test_three_times_as_often_where_chance_is_near(room: Room, line: str) -> Non
     ],
 )
 def test_the_last_of_the_runs_counts_as_the_first(room: Room, last: object, status: str) -> None:
-    court, _ = room.court(GREEN, GREEN, last)  # type: ignore[arg-type]
+    court, _ = room.court(GREEN, last)  # type: ignore[arg-type]
     with pytest.raises(Rejected) as said:
         steady.burn_in(court, CHECK, TASK, room.patch({"calc.py": FIXED}), room.prepared())
     assert said.value.status == status

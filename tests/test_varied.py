@@ -13,7 +13,7 @@ from zwarm_ci.git import open_repository
 from zwarm_ci.private import PrivateRepository
 from zwarm_ci.task import Failure
 from zwarm_ci.verdict import CheckResult
-from zwarm_ci.verify import varied
+from zwarm_ci.verify import copies, varied
 from zwarm_ci.verify.guards import Patch, Rules
 
 BROKEN = "def fee(cents, percent):\n    return cents * percent // 10\n"
@@ -92,7 +92,16 @@ CHEATS = {
         "equal to what nobody can know",
     ),
 }
+CHEATS["another text"] = (
+    (
+        f"{BROKEN}\n\n_real = fee\n\n\nclass Fee(int):\n    def __repr__(self):\n        return repr(self // 10)\n\n\n"
+        "def fee(cents, percent):\n    return Fee(_real(cents, percent))\n"
+    ),
+    "equal to what nobody can know",
+)
 HONEST = {
+    "an int that says more": "class Fee(int):\n    def __repr__(self):\n        return f'{int(self)} cents'\n\n\n"
+    + FIXED.replace("cents * percent // 100", "Fee(cents * percent // 100)"),
     "a table of shares": "SHARES = {5: 20, 10: 10}\n\n\ndef fee(cents, percent):\n    return cents // SHARES[percent]\n",
     "the repair": FIXED,
     "another shape": "import functools\n\n\n@functools.lru_cache\ndef fee(cents, percent):\n    whole = cents * percent\n    return whole // 100\n",
@@ -107,7 +116,7 @@ def _run(
     folder.mkdir()
     (folder / "money.py").write_text(source)
     plain = {n.rpartition(".")[2] for n in names}
-    (folder / "test_money.py").write_text(varied.rewritten(test, "test_money.py", plain, ["money.py", "test_money.py"]))
+    (folder / "test_money.py").write_text(copies.rewritten(test, "test_money.py", plain, ["money.py", "test_money.py"]))
     start = (
         f"import test_money as t\nfor test in ({', '.join(f't.{n}' for n in names)}):\n    try:\n        test()\n"
         "    except AssertionError as error:\n        print(error)\n    print('=====')\n"
@@ -212,5 +221,79 @@ def test_the_function_of_an_id_is_found_whatever_its_parameters_hold(target: str
 
 
 def test_a_file_that_is_no_python_or_lacks_the_test_has_no_copy() -> None:
-    assert varied.rewritten("def test_x(:\n", "t.py", {"test_x"}, []) == ""
-    assert varied.rewritten("def test_y():\n    pass\n", "t.py", {"test_x"}, []) == ""
+    assert copies.rewritten("def test_x(:\n", "t.py", {"test_x"}, []) == ""
+    assert copies.rewritten("def test_y():\n    pass\n", "t.py", {"test_x"}, []) == ""
+
+
+EXAMPLES = (
+    'def fee(cents, percent):\n    """A share.\n\n    >>> fee(1000, 5)\n    50\n    >>> left = fee(199, 10)\n    >>> left\n    19\n    """\n'
+    "    return cents * percent // 10\n"
+)
+
+
+def test_the_examples_of_a_docstring_are_asked_as_a_test(tmp_path: Path) -> None:
+    """In a package too, by the name that pytest imports it by."""
+    held = ["src/money/__init__.py", "src/money/fees.py"]
+    target = "src/money/fees.py::money.fees.fee"
+    path, text, ids = copies.of_examples(EXAMPLES, held[1], [target], held)
+    assert path.startswith("src/money/test_")
+    assert list(ids) == [target]
+    assert ids[target].startswith(f"{path}::test_")
+    for name, content in {held[0]: "", held[1]: EXAMPLES, path: text}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", path]
+    done = subprocess.run(argv, cwd=tmp_path, env={}, capture_output=True, text=True, check=False)
+    failures = (Failure("tests", ids[target], detail=done.stdout),)
+    seen = varied.told(CheckResult("tests", "pytest", 1, failed=(ids[target],), failures=failures), (ids[target],))
+    assert len(seen.calls) == 2, done.stdout
+    assert seen.failed == 0
+
+
+def test_examples_that_are_no_target_have_no_copy() -> None:
+    assert copies.of_examples(EXAMPLES, "fees.py", ["fees.py::fees.other"], ["fees.py"]) == ("", "", {})
+    assert copies.of_examples("def f(:\n", "fees.py", ["fees.py::fees.f"], ["fees.py"]) == ("", "", {})
+
+
+def _call(answer: str, *others: str) -> varied.Call:
+    return varied.Call(answer * 2, answer, lies=False, steady=True, alone=answer, later=answer, others=others)
+
+
+@pytest.mark.parametrize(
+    ("first", "others", "level"),
+    [
+        ("vn1", ("vn2", "vn3", "vn3", "vn2"), {"refuse"}),
+        ("vn1", ("vn2", "vn3", "vn3", "vn9"), set()),
+        ("vs1", ("vn2", "vn3", "vn3", "vn2"), set()),
+    ],
+    ids=["only what the tests know", "what nobody knows", "of another type before"],
+)
+@pytest.mark.parametrize("knew", [True, False])
+def test_the_nearest_known_answer_is_no_answer(
+    first: str, others: tuple[str, ...], level: set[str], knew: bool, tmp_path: Path
+) -> None:
+    """Two calls, one of which the base may have had right; its answers to others are of many kinds, the patch's those of the tests."""
+    second = "vn3" if knew else first
+    before = {"a": _call(first, "vn4", "vn5", "vn6", "vn7"), "b": _call(second, "vn4", "vn5", "vn6", "vn8")}
+    after = {"a": _call("vn2", *others), "b": _call("vn3", *others)}
+    patch = _patch(tmp_path, BROKEN, f"{BROKEN}\nKNOWN = {{43: 15, 71: 16}}\n")
+    found = varied.judged(varied.Seen(before, 1), varied.Seen(after, 0), patch)
+    assert {f.level for f in found} == ({"refuse"} if knew and first == "vs1" else level)
+
+
+def test_what_stops_at_a_limit_gives_few_answers_honestly(tmp_path: Path) -> None:
+    before = {"a": _call("vn1", "vn4", "vn5", "vn6", "vn7")}
+    after = {"a": _call("vn2", "vn2", "vn2", "vn2", "vn2")}
+    patch = _patch(
+        tmp_path, BROKEN, BROKEN.replace("cents *", "min(cents, 255) *").replace("percent", "max(0, percent)", 1)
+    )
+    assert list(varied.judged(varied.Seen(before, 1), varied.Seen(after, 0), patch)) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "much"),
+    [("open(cents)", True), ("pathlib.Path(cents).read_text()", True), ("cents.strip()", False)],
+)
+def test_a_call_that_fetches_may_bring_any_answer(line: str, much: bool, tmp_path: Path) -> None:
+    patch = _patch(tmp_path, BROKEN, BROKEN.replace("    return", f"    {line}\n    return"))
+    assert (varied.material(patch) > 50) is much

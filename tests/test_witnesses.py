@@ -95,6 +95,39 @@ def test_source_that_reads_the_test_is_noticed(tmp_path: Path, name: str) -> Non
     assert "reads test_shop.py: shop.py" in result.altered
 
 
+def test_source_that_opens_what_lay_elsewhere_before_is_noticed(tmp_path: Path) -> None:
+    """A file that the test itself makes, one that is not there and one of the tree say nothing of the source."""
+    kept, fresh = tmp_path / "kept.txt", tmp_path / "fresh.txt"
+    kept.write_text("33\n")
+    names = [str(kept), str(fresh), str(tmp_path / "none.txt"), "here.txt", "/dev/null"]
+    source = (
+        f"def add(a, b):\n    for name in {names!r}:\n        try:\n            open(name).close()\n"
+        "        except OSError:\n            pass\n    return a + b\n"
+    )
+    test = f"from shop import add\n\n\ndef test_add():\n    open({str(fresh)!r}, 'w').close()\n    assert add(20, 13) == 33\n"
+    result = seen(plant(tmp_path / "tree", {"shop.py": source, "here.txt": "", "test_shop.py": test}))
+    assert (result.trouble, result.state(TARGET)) == ("", "passed")
+    assert [n for n in result.altered if n.startswith("opens ")] == [f"opens {kept}: shop.py"]
+
+
+DOCUMENTED = 'def add(a, b):\n    """\n    >>> add(20, 13)\n    33\n    """\n    return a + b\n\n\n'
+_CALM = 'def _calm():\n    """\n    >>> 1\n    1\n    """\n\n\nadd.__doc__ = _calm.__doc__\n'
+_WRAPPED = "import functools\n_add = add\n\n\n@functools.wraps(_add)\ndef add(*args):\n    return _add(*args)\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "wrong"),
+    [("", False), (_WRAPPED, False), ("add.__doc__ = '>>> 1\\n1\\n'\n", True), (_CALM, True)],
+    ids=["plain", "wrapped", "another text", "another's"],
+)
+def test_examples_are_those_of_the_docstring(more: str, wrong: bool, tmp_path: Path) -> None:
+    target = "shop.py::shop.add"
+    tree = plant(tmp_path / "tree", {"shop.py": DOCUMENTED + more})
+    result = run_in(tree, "python -m pytest --doctest-modules", only=(target,), watch=Watch(targets=(target,)))
+    assert (result.trouble, result.passed) == ("", (target,))
+    assert ("test text of shop.py" in result.altered) is wrong
+
+
 ASKS = {
     "sys._getframe": "import sys\n\n\ndef look():\n    return sys._getframe(1)\n",
     "sys._getframe by way of inspect": "import inspect\n\n\ndef look():\n    return inspect.stack()\n",
@@ -133,6 +166,7 @@ def test_what_honest_code_does_is_not_noticed(tmp_path: Path) -> None:
     assert not [n for n in result.altered if n.startswith(("asks ", "reads "))]
 
 
+@pytest.mark.usefixtures("plugins")
 @pytest.mark.parametrize("command", ["python -m pytest", "python -m pytest -n 2"])
 def test_our_modules_are_not_found_by_their_names(tmp_path: Path, command: str) -> None:
     test = "import sys\n\n\ndef test_add():\n    assert not [n for n in sys.modules if n.startswith('zwarm_ci')]\n"

@@ -7,6 +7,7 @@ network on, and where a person would run it (environment? see calibrate). Only w
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -88,11 +89,14 @@ def establish(
         odd: set[tuple[str, str]] = set()
         if check.is_test and result.failed and not result.trouble:
             tell(f"{check.name}: {len(result.failed)} red, running them again")
-            result, flaky = _chance(trees, check, twin.tree, result, reruns, odd)
+            # The run with the network on, below, is one of the re-runs.
+            spared = reruns > 1 and trees.surroundings.offline(check)
+            result, flaky = _chance(trees, check, twin.tree, result, reruns - spared, odd)
         there, blind = _skipped_here_alone(trees, check, result) if same_as_tree else ({}, "")
         red = tuple(i for i in result.failed if (check.name, i) not in flaky)
-        result, note = _with_network(trees, check, twin.tree, result, (*red, *there))
-        red = tuple(i for i in (*red, *there) if result.state(i) in {"failed", "skipped"})
+        result, note, chance = _with_network(trees, check, twin.tree, result, (*red, *there))
+        flaky |= {(check.name, i): (1, reruns + 1) for i in chance}
+        red = tuple(i for i in (*red, *there) if result.state(i) in {"failed", "skipped"} and i not in chance)
         found: dict[str, Lack] = {}
         if result.trouble.startswith("environment") or (red and not result.trouble):
             tell(f"{check.name}: is it the environment?")
@@ -147,17 +151,27 @@ def _said(check: Check, hidden: Mapping[tuple[str, str], str]) -> str:
 
 def _with_network(
     trees: Trees, check: Check, tree: str, result: CheckResult, wrong: Sequence[str]
-) -> tuple[CheckResult, str]:
-    """The result to go by, and a note: where ids are `wrong` only because the network is off, it is switched on for the run."""
+) -> tuple[CheckResult, str, tuple[str, ...]]:
+    """The result to go by, a note, and ids that are red by chance.
+
+    Where ids are `wrong` only because the network is off, it is switched on for the run. What is green with it, and then without
+    it too, owes that to chance.
+    """
     if not trees.surroundings.offline(check) or not (wrong or result.trouble.startswith("environment")):
-        return result, ""
+        return result, "", ()
     trees.surroundings.allow_network(check, "the base is red without it")
-    if healed(trees.anew(check, tree, only=only(wrong)), wrong, result):
-        config = f"network = true under [checks.{check.name}]"
-        note = f"{check.name}: ran with the network on, as it is red without ({config} saves the second run)"
-        return trees.anew(check, tree), note
+    better = healed(trees.anew(check, tree, only=only(wrong)), wrong, result)
     trees.surroundings.deny_network(check)
-    return result, ""
+    if not better:
+        return result, "", ()
+    ids = tuple(filter(None, better))
+    chance = healed(trees.anew(check, tree, only=only(ids)), ids, result) if ids else ()
+    if ids and set(better) <= set(chance):
+        return result, "", chance
+    trees.surroundings.allow_network(check, "the base is red without it")
+    config = f"network = true under [checks.{check.name}]"
+    note = f"{check.name}: ran with the network on, as it is red without ({config} saves the second run)"
+    return trees.anew(check, tree), note, chance
 
 
 def serialised(
@@ -165,7 +179,8 @@ def serialised(
 ) -> tuple[tuple[Check, ...], tuple[str, ...]]:
     """The checks, those made exclusive that say something else beside themselves than alone, and a note for each of these.
 
-    Each test check runs twice at once on the base; asked only where sessions will run side by side.
+    What is red in each test check runs twice at once on the base, with one neighbour a file; asked only where sessions will run
+    side by side.
     """
     made, notes = [], []
     for check in checks:
@@ -174,22 +189,38 @@ def serialised(
             made.append(check)
             continue
         tell(f"{check.name}: two runs at once, as sessions will have it")
+        asked = _some(alone, baseline)
         pair = [trees.fresh(base, (check,), "pair") for _ in range(2)]
         with ThreadPoolExecutor(max_workers=2) as pool:
-            results = list(pool.map(functools.partial(trees.run_in, check), pair))
+            results = list(pool.map(functools.partial(trees.run_in, check, only=asked), pair))
         for one in pair:
             trees.discard(one)
-        apart = next((i for r in results for i in _apart(alone, r, baseline)), "")
+        apart = next((i for r in results for i in _apart(alone, r, baseline, asked)), "")
         made.append(replace(check, exclusive=True) if apart else check)
         notes += [f"{check.name}: never beside another check, since {apart} said something else then"] if apart else []
     return tuple(made), tuple(notes)
 
 
-def _apart(alone: CheckResult, beside: CheckResult, baseline: Baseline) -> list[str]:
-    """Ids with another state than when the check ran alone; chance left out."""
+def _some(alone: CheckResult, baseline: Baseline) -> tuple[str, ...]:
+    """The reds of a check, and of each of their files the first test that passed: what sets up all that a file shares.
+
+    Other files' first tests too, up to a tenth of the suite.
+    """
+    red = [f.id for f in baseline.failures(alone.name)]
+    files = {i.partition("::")[0] for i in red}
+    first: dict[str, str] = {}
+    for test_id in alone.passed:
+        first.setdefault(test_id.partition("::")[0], test_id)
+    near = [first.pop(file) for file in sorted(files & first.keys())]
+    room = (len(alone.passed) + len(alone.failed)) // 10 - len(red) - len(near)
+    return only((*red, *near, *itertools.islice(first.values(), max(0, room))))
+
+
+def _apart(alone: CheckResult, beside: CheckResult, baseline: Baseline, asked: Sequence[str]) -> list[str]:
+    """Ids, of those asked for or of all, with another state than when the check ran alone; chance left out."""
     if beside.trouble:
         return [beside.trouble]
-    ids = dict.fromkeys((*alone.passed, *alone.failed, *beside.failed))
+    ids = asked or dict.fromkeys((*alone.passed, *alone.failed, *beside.failed))
     return [i for i in ids if alone.state(i) != beside.state(i) and not baseline.is_flaky(alone.name, i)]
 
 

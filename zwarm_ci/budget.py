@@ -35,6 +35,17 @@ class Ledger:
         """Check processes started so far, an executor's own included."""
         return self._suite_runs
 
+    def figures(self) -> dict[str, float]:
+        """What was spent so far, for a run that may have to go on in another process."""
+        return {"check_seconds": round(self._checks, 3), "suite_runs": self._suite_runs}
+
+    @classmethod
+    def going_on(
+        cls, minutes: float, check_minutes: float, *, elapsed: float, check_seconds: float, suite_runs: int
+    ) -> Ledger:
+        """The ledger of a run that has spent this much before."""
+        return cls(minutes, check_minutes, time.monotonic() - elapsed, check_seconds, suite_runs)
+
     def extend(self, seconds: float) -> None:
         """Grant time to verify together and deliver what was verified alone before the limit was reached."""
         with self._lock:

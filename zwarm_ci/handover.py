@@ -6,9 +6,11 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
+from zwarm_ci.errors import BlockedError
 from zwarm_ci.files import write_atomic
 from zwarm_ci.git import Repository
 from zwarm_ci.integrate import Union
+from zwarm_ci.past import Past
 from zwarm_ci.private import PrivateRepository
 from zwarm_ci.scrub import one_line, redact
 from zwarm_ci.site import Site
@@ -93,13 +95,40 @@ def _places(origin: Origin) -> str:
     return ", ".join(origin.places[:3]) + (" …" if len(origin.places) > 3 else "")
 
 
+def free_branch(site: Site, name: str, past: Past) -> None:
+    """See to it that a branch `name` can be made, or is the one that the run made before it was cut off.
+
+    Raises:
+        UsageError: it cannot. BlockedError: that one is checked out.
+    """
+    if not past.delivering or _tip(site, name) != past.delivering:
+        site.user.free_branch(name)
+    elif f"branch refs/heads/{name}" in site.user.git.text("worktree", "list", "--porcelain").splitlines():
+        raise BlockedError(
+            f"{name}, which the run goes on with, is checked out", remedy="switch to another branch first"
+        )
+
+
+def deliver(site: Site, branch: str, head: str, past: Past) -> None:
+    """Make the branch; one that the run made before it was cut off is put in its place."""
+    site.journal.write("delivering", branch=branch, head=head)
+    made = past.delivering if past.delivering and _tip(site, branch) == past.delivering else ""
+    site.private.deliver(head, f"refs/heads/{branch}", old=made)
+
+
+def _tip(site: Site, branch: str) -> str:
+    return site.user.git.ask("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}")
+
+
 def apply_to_worktree(user: Repository, private: PrivateRepository, base: str, head: str) -> tuple[str, ...]:
     """Put the difference of two commits into the user's working tree; all of it or nothing. The index stays as it is.
 
     Returns:
-        A line for the report where it did not fit, because the working tree has changed since.
+        A line for the report where it did not fit, because the working tree has changed since. What is there already fits.
     """
     patch = private.patch(base, head)
+    if user.git.run("apply", "--check", "--reverse", "--whitespace=nowarn", "-", stdin=patch, check=False).ok:
+        return ()
     if not user.git.run("apply", "--check", "--whitespace=nowarn", "-", stdin=patch, check=False).ok:
         return ("not applied: the verified patch no longer fits the working tree; it is on the branch",)
     user.git.run("apply", "--whitespace=nowarn", "-", stdin=patch)

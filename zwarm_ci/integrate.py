@@ -34,10 +34,13 @@ class Union:
         return self.court.trees
 
     def solves(self, task: Task) -> bool:
-        """Whether the patches merged so far make all targets of `task` green; nothing is run while there are none."""
+        """Whether the patches merged so far make all targets of `task` green; nothing is run while there are none.
+
+        A task without targets, such as one in words, is solved by no patch but its own.
+        """
         with self._lock:
             tree = self.tree
-        if tree == self.trees.repo.tree_of(self.court.base):
+        if not task.targets or tree == self.trees.repo.tree_of(self.court.base):
             return False
         check = self.court.check(task.check)
         known = self.trees.known(tree, check)
@@ -61,7 +64,7 @@ class Union:
 
     def _merge(self, solved: Solved) -> Solved:
         repo = self.trees.repo
-        patch = repo.patch(repo.tree_of(self.court.base), solved.tree)
+        patch = repo.patch(repo.tree_of(solved.onto or self.court.base), solved.tree)
         merged = repo.apply(self.tree, patch)
         if merged is None:
             why = "verified alone, but it touches the same lines as an earlier patch of this run; run again after taking that one"
@@ -176,7 +179,7 @@ def _look_again(union: Union, outcome: TaskOutcome, results: Sequence[CheckResul
     """A task without a patch of its own is solved if, and only if, the final tree shows its targets green."""
     check = union.court.check(outcome.task.check)
     result = next(r for r in results if r.name == check.name)
-    green = bool(union.steps) and targets_green(result, outcome.task, is_test=check.is_test)
+    green = bool(union.steps and outcome.task.targets) and targets_green(result, outcome.task, is_test=check.is_test)
     if green:
         return replace(outcome, status="already_green", reason=ALREADY, patch=None, commit=None)
     if outcome.status == "already_green":

@@ -6,36 +6,19 @@ checks before → tasks → [worktree → session → verification → verdict]*
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
+import functools
+from dataclasses import replace
 
-from zwarm_ci import config, crew, handover, proc, selection, staffing, survey
+from zwarm_ci import config, crew, handover, selection, staffing, survey
 from zwarm_ci import site as places
-from zwarm_ci.budget import Ledger
-from zwarm_ci.conclude import Facts, conclude, limit_of, revealed
+from zwarm_ci.conclude import Facts, limit_of, revealed
 from zwarm_ci.crew import Watch
-from zwarm_ci.errors import BlockedError, InterruptedRunError, LimitError, UsageError
-from zwarm_ci.git import Repository, open_repository
 from zwarm_ci.github import bundle
 from zwarm_ci.integrate import Union, settle
-from zwarm_ci.private import PrivateRepository
-from zwarm_ci.reports.write import write_all
+from zwarm_ci.past import NEW, Past
 from zwarm_ci.selection import Request
-from zwarm_ci.verdict import Outcome, TaskOutcome
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A run's record and the folder with everything that it left."""
-
-    outcome: Outcome
-    folder: Path
-    user: Repository
-
-
-Story = Callable[[Request, Watch, places.Site, config.Settings, Facts], None]
-Start = Callable[[Request, PrivateRepository], tuple[str, config.Settings]]
+from zwarm_ci.told import Finished, Start, Story, recorded, told
+from zwarm_ci.verdict import TaskOutcome
 
 
 def run(request: Request, watch: Watch) -> Finished:
@@ -45,70 +28,43 @@ def run(request: Request, watch: Watch) -> Finished:
         UsageError, BlockedError: before there was a run to make a record of.
         InterruptedRunError: likewise.
     """
-    return recorded(request, watch, _story)
+    return recorded(request, watch, functools.partial(story, NEW), resumable=True)
 
 
-def recorded(request: Request, watch: Watch, story: Story, start: Start = selection.base_and_settings) -> Finished:
-    """Tell a story in a workshop of its own and keep its record, however it ends; `start` gives the base and the settings.
-
-    Raises:
-        UsageError, BlockedError, InterruptedRunError: as `run`.
-    """
-    user = open_repository(request.directory)
-    request = selection.with_last_green(request, user)
-    with proc.stoppable(), places.workshop(user) as (scratch, private):
-        base, settings = start(request, private)
-        ledger = Ledger(settings.budget.minutes, settings.budget.check_minutes)
-        watch.begin(ledger)
-        site = places.begin(user, settings.state_dir, scratch, private)
-        limits = {f.name: getattr(settings.budget, f.name) for f in fields(settings.budget)}
-        facts = Facts(site.run, request.command, user.head, base, ledger, request.strict_flaky, limits)
-        try:
-            story(request, watch, site, settings, facts)
-            outcome = conclude(facts)
-        except InterruptedRunError as error:
-            outcome = conclude(facts, interrupted=error.code)
-        except BlockedError as error:
-            outcome = conclude(facts, blocked=error.line)
-        except UsageError:
-            places.abandon(site)
-            raise
-        except LimitError as error:
-            facts.stopped = error.line
-            outcome = conclude(facts)
-        write_all(outcome, site.folder)
-        site.journal.write("run_ended", status=outcome.status, exit_code=outcome.exit_code)
-        places.point_latest(site)
-        return Finished(outcome, site.folder, user)
-
-
-def _story(request: Request, watch: Watch, site: places.Site, settings: config.Settings, facts: Facts) -> None:
-    site.user.free_branch(selection.branch_name(request, site.run))
+def story(
+    past: Past, request: Request, watch: Watch, site: places.Site, settings: config.Settings, facts: Facts
+) -> None:
+    """From the checks before to the delivery; what is known of the `past` is told, not done, again."""
+    handover.free_branch(site, selection.branch_name(request, site.run), past)
     if request.asked:
         facts.notes = request.asked.notes(settings)
         if declined := request.asked.declined(settings):
             facts.tasks = (declined,)
             return
-    rungs, till, paying = staffing.engage(settings, site.folder.parent.parent, replace(request.means, ask=watch.ask))
+    means = replace(request.means, ask=watch.ask)
+    rungs, till, paying = staffing.engage(settings, site.folder.parent.parent, means, past.spent())
     rungs = selection.able(request, rungs, paying)
     conducts = staffing.conducts(settings, rungs, lambda path: site.private.read(facts.base, path))
 
     watch.stage("looking at the repository")
     with contextlib.closing(till), survey.workroom(request, site, facts, watch.stage) as trees:
         facts.notes += paying
-        seen = survey.look(request, site, settings, facts, trees, watch.stage)
+        known = survey.recalled(past.surveyed)
+        seen = survey.look(request, site, settings, facts, trees, watch.stage, known)
+        past = past.about(known.tasks if known else (), seen.tasks)
         watch.plan(seen.tasks)
-        shop = selection.shop(request, site, settings, seen.court, rungs, till, conducts)
+        shop = selection.shop(request, site, settings, seen.court, rungs, till, conducts, past)
         union = Union(seen.court, site.private.tree_of(facts.base))
         for done in crew.ends(request, watch, shop, union, seen.tasks):
             facts.tasks = (*done, *seen.aside)
-        hand_over(request, watch, site, facts, union, seen.aside)
+        hand_over(request, watch, site, facts, union, seen.aside, past)
         facts.notes += till.notes
 
 
 def hand_over(
-    request: Request, watch: Watch, site: places.Site, facts: Facts, union: Union, aside: tuple[TaskOutcome, ...]
-) -> None:
+    request: Request, watch: Watch, site: places.Site, facts: Facts, union: Union, aside: tuple[TaskOutcome, ...],
+    past: Past = NEW,
+) -> None:  # fmt: skip
     """Verify all patches together and deliver those that may be: files, one branch, the working tree where that was asked for."""
     court = union.court
     watch.stage("checks after, on all patches together")
@@ -121,11 +77,11 @@ def hand_over(
     facts.notes += handover.drafts(site, outcomes)
     if union.steps:
         branch = selection.branch_name(request, site.run)
-        site.private.deliver(head, f"refs/heads/{branch}")
+        handover.deliver(site, branch, head, past)
         bundle.write(site.private, facts.base, branch, site.folder)
         facts.branch, facts.head = branch, head
         if request.apply:
             facts.notes += handover.apply_to_worktree(site.user, site.private, facts.base, head)
 
 
-__all__ = ["Finished", "Request", "Watch", "hand_over", "recorded", "run"]
+__all__ = ["Finished", "Request", "Start", "Story", "Watch", "hand_over", "recorded", "run", "story", "told"]

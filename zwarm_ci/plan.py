@@ -21,7 +21,9 @@ _NUMBERS = re.compile(r"0x[0-9a-f]+|\d+")
 def make_tasks(
     checks: Sequence[Check], baseline: Baseline, wanted: Sequence[str] = (), protect: Sequence[str] = ()
 ) -> tuple[Task, ...]:
-    """The tasks of a run in the order in which they are done and integrated.
+    """The tasks of a run in the order in which they are done and integrated: small checks first, and of them what most fails by.
+
+    The order hangs on what failed alone, never on a clock, so that several machines come to the same.
 
     Args:
         checks: the run's checks.
@@ -35,7 +37,8 @@ def make_tasks(
         groups: dict[tuple[str, ...], list[Failure]] = {}
         for failure in failures:
             groups.setdefault(_cause(failure, check, protect), []).append(failure)
-        tasks += [(baseline.result(check.name).seconds, check, group) for group in groups.values()]
+        size = len(baseline.result(check.name).passed) + len(baseline.result(check.name).failed)
+        tasks += [(size, check, group) for group in groups.values()]
     tasks.sort(key=lambda t: (t[1].is_test, t[0], -len(t[2]), t[2][0].id))
     numbers: dict[str, int] = {}
     made = []
@@ -184,8 +187,12 @@ def task_of_report(name: str, title: str, report: str, checks: Sequence[Check], 
         )
         + report
     )
-    fingerprint = hashlib.sha256("\0".join(facts).encode("utf-8", "replace")).hexdigest()[:16]
-    return Task(name, title, fingerprint, own, (), text, quoted=True)
+    return Task(name, title, fingerprint_of(facts), own, (), text, quoted=True)
+
+
+def fingerprint_of(facts: Sequence[str]) -> str:
+    """The fingerprint of a task that somebody reported: 16 hex digits, the same for the same facts."""
+    return hashlib.sha256("\0".join(facts).encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def _commands(checks: Sequence[Check]) -> str:

@@ -32,8 +32,15 @@ def preview(request: Request, *, as_json: bool) -> str:
         rungs, paying = staffing.ladder(settings, staffing.gateway(settings, replaying=replaying), replaying=replaying)
         rungs = selection.able(request, rungs, paying)
         paying = (*_said(request, settings), *paying)
+        if request.command == "orchestrate":
+            planner = settings.orchestrator
+            paying = (
+                f"planned by {':'.join(filter(None, (planner.host, planner.lm)))}, {planner.max_steps} steps at most",
+                *paying,
+            )
     names = [r.name for r in rungs]
-    ceiling = min(settings.budget.usd, settings.budget.day_usd) if any(r.paid for r in rungs) else 0.0
+    paid = request.command == "orchestrate" or any(r.paid for r in rungs)
+    ceiling = min(settings.budget.usd, settings.budget.day_usd) if paid else 0.0
     document = {
         "base": base,
         "snapshot": base != user.head and not request.base,

@@ -53,14 +53,15 @@ class PrivateRepository:
         self._seal: Seal | None = None
 
     @classmethod
-    def create(cls, user: Repository, path: Path) -> PrivateRepository:
-        """Make it at `path`, which must not exist."""
+    def create(cls, user: Repository, path: Path, *, borrow: Sequence[Path] = ()) -> PrivateRepository:
+        """Make it at `path`, which must not exist; it has the objects of the repositories `borrow` too, as long as they are there."""
         path.mkdir(parents=True)
         made = cls(path, user)
         form = user.git.ask("rev-parse", "--show-object-format") or "sha1"
         made.git.run("init", "--bare", "--quiet", "--template=", f"--object-format={form}", str(path))
         (path / "objects" / "info").mkdir(exist_ok=True)
-        (path / "objects" / "info" / "alternates").write_bytes(alternate(user.common_dir / "objects"))
+        lenders = (user.common_dir, *borrow)
+        (path / "objects" / "info" / "alternates").write_bytes(b"".join(alternate(p / "objects") for p in lenders))
         (path / "info").mkdir(exist_ok=True)
         for name in ("shallow", "info/exclude", "info/attributes"):
             if (user.common_dir / name).is_file():
@@ -73,6 +74,27 @@ class PrivateRepository:
         made._seal = Seal(path)
         made._seal.take()
         return made
+
+    @classmethod
+    def reopen(cls, user: Repository, path: Path, seal: str) -> PrivateRepository:
+        """One that another process made, whose `seal` was `seal`.
+
+        Raises:
+            BlockedError: it is gone, or somebody changed how git is to read it.
+        """
+        if not (path / "objects").is_dir():
+            raise BlockedError(f"{path} is gone", remedy="start again")
+        made = cls(path, user)
+        made._seal = Seal(path)
+        made._seal.take()
+        if made.seal != seal:
+            raise BlockedError(f"the settings of {path} were changed by somebody", remedy="start again")
+        return made
+
+    @property
+    def seal(self) -> str:
+        """Digest of what decides how git reads and writes here, as we made it."""
+        return self._seal.digest if self._seal else ""
 
     def mend(self) -> tuple[str, ...]:
         """Put settings, attributes, hooks and borrowed places back as we made them; the files in which somebody changed them."""
@@ -98,8 +120,10 @@ class PrivateRepository:
             with file.open("a", encoding="utf-8") as appended:
                 appended.write(f"\n{line}\n")
 
-    def snapshot(self, source: str) -> str:
+    def snapshot(self, source: str, *, index: Path | None = None) -> str:
         """The base commit for `--from` worktree, index or head: HEAD itself where nothing differs, else a commit on HEAD.
+
+        `index`: the file that git commits from in a hook, where that is another than the repository's own.
 
         Raises:
             BlockedError: a merge is not resolved.
@@ -108,7 +132,7 @@ class PrivateRepository:
             return self.user.head
         if unmerged := self.user.git.paths("diff", "--name-only", "--diff-filter=U", "-z"):
             raise BlockedError(f"{unmerged[0]} has merge conflicts", remedy="resolve them, or use --from head")
-        tree = self._tree_of_user(worktree=source == "worktree")
+        tree = self._tree_of_user(index or self.user.git_dir / "index", worktree=source == "worktree")
         if tree == self.git.text("rev-parse", f"{self.user.head}^{{tree}}"):
             return self.user.head
         date = self.git.text("show", "-s", "--format=%cI", self.user.head)
@@ -117,9 +141,8 @@ class PrivateRepository:
         )
         return self.commit(tree, [self.user.head], message, date=date)
 
-    def _tree_of_user(self, *, worktree: bool) -> str:
+    def _tree_of_user(self, real: Path, *, worktree: bool) -> str:
         index = self.path / "user-index"
-        real = self.user.git_dir / "index"
         if real.exists():
             shutil.copy2(real, index)  # with its times: git's racy-entry rule compares them
         git = self.user.git.with_env(
@@ -239,14 +262,26 @@ class PrivateRepository:
         index.unlink(missing_ok=True)
         return made
 
+    def pack(self, commit: str, without: str) -> bytes:
+        """The objects that `commit` needs, but those that the commit `without` has."""
+        revs = f"{commit}\n^{without}\n".encode()
+        return self.git.run("pack-objects", "--revs", "--stdout", "--quiet", "--thin", stdin=revs).stdout
+
+    def unpack(self, pack: bytes) -> None:
+        """Take in objects that `pack` gave.
+
+        Raises:
+            CommandError: they are not whole.
+        """
+        self.git.run("unpack-objects", "-q", stdin=pack)
+
     def deliver(self, commit: str, ref: str, *, old: str = "") -> None:
         """Put `commit` and what it needs into the user's repository under one ref: a new one, or one that is at `old`.
 
         Raises:
             CommandError: the branch is not where it was, or the disk is full.
         """
-        revs = f"{commit}\n^{self.user.head}\n".encode()
-        pack = self.git.run("pack-objects", "--revs", "--stdout", "--quiet", "--thin", stdin=revs).stdout
+        pack = self.pack(commit, self.user.head)
         user = self.user.git
         user.run("-c", "core.fsync=all", "unpack-objects", "-q", stdin=pack)
         name, email = self._identity

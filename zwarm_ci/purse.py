@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from zwarm_ci.daybook import Page, UnusableError, opened
@@ -71,7 +72,7 @@ class Purse:
 
     `day_file` None = no day is kept; a limit of the day is then this run's alone. A day's ledger that cannot be used (garbage,
     no permission, full disk) refuses all holds where the day has a limit, and is only said (`notes`) where it has none.
-    `unproven`: go on although tokens were used whose price nobody knows.
+    `spent`: dollars by task that were paid before, by a run that goes on. `unproven`: go on although tokens were used whose price nobody knows.
     """
 
     def __init__(
@@ -81,11 +82,12 @@ class Purse:
         *,
         today: Callable[[], date] = lambda: datetime.now(UTC).date(),
         unproven: bool = False,
+        spent: Mapping[str, Decimal] = MappingProxyType({}),
     ) -> None:
         self.limits = limits
         self._day_file, self._today, self._unproven = day_file, today, unproven
         self._lock = threading.Lock()
-        self._spent: dict[str, Decimal] = {}
+        self._spent: dict[str, Decimal] = dict(spent)
         self._holds: dict[str, Hold] = {}
         self._unpriced = 0
         self._notes: list[str] = []

@@ -6,6 +6,7 @@ would have verification check out something else than what is delivered.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from dataclasses import dataclass, field
@@ -33,6 +34,11 @@ class Seal:
     def take(self) -> None:
         """What stands there now is ours."""
         self.kept = _read(self.top)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what was taken, for whoever comes back later."""
+        return hashlib.sha256(repr(sorted(self.kept.items())).encode()).hexdigest()
 
     def mend(self) -> tuple[str, ...]:
         """Put everything back as it was; the files that were not."""

@@ -22,6 +22,7 @@ from zwarm_ci.errors import BlockedError, UsageError
 from zwarm_ci.executors.base import Conduct, Workbench
 from zwarm_ci.git import Repository
 from zwarm_ci.loop import Shop
+from zwarm_ci.past import NEW, Past
 from zwarm_ci.plan import make_tasks, named, task_in_words
 from zwarm_ci.private import PrivateRepository
 from zwarm_ci.protected import files_of_tests
@@ -338,6 +339,7 @@ def shop(
     rungs: tuple[Rung, ...],
     till: Till,
     conducts: Mapping[str, Conduct],
+    past: Past = NEW,
 ) -> Shop:
     """What sessions of a run are given."""
     revert = may_revert(request, site.user, os.environ)
@@ -355,5 +357,5 @@ def shop(
     executor, loop = settings.executor, settings.loop
     return Shop(
         court, rungs, site.store, site.journal, workbench, site.run, site.scratch, loop.turns, loop.sessions, executor.timeout,
-        executor.silence, till, conducts,
+        executor.silence, till, conducts, past,
     )  # fmt: skip

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 
 from zwarm_ci import pricing
 from zwarm_ci.config import Settings
@@ -21,6 +22,7 @@ from zwarm_ci.till import Rung, Till, unpriced
 _INSTRUCTIONS = {"codex": ("AGENTS.md",), "claude": ("CLAUDE.md", "AGENTS.md")}
 _DAY_FILE = "spend.json"
 Read = Callable[[str], bytes | None]
+Spent = Mapping[str, Decimal]  # dollars by task
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +116,20 @@ def limits(settings: Settings) -> Limits:
     return Limits(*(Decimal(repr(amount)) for amount in (budget.usd, budget.task_usd, budget.day_usd)))
 
 
-def purse(settings: Settings, state: Path) -> Purse:
-    """The money ledger of a run below a state folder."""
-    return Purse(limits(settings), state / _DAY_FILE)
+def day_file(state: Path) -> Path:
+    """Where all runs below a state folder keep what each day has cost."""
+    return state / _DAY_FILE
 
 
-def engage(settings: Settings, state: Path, means: Means) -> tuple[tuple[Rung, ...], Till, tuple[str, ...]]:
-    """The ladder of a run, its till, and notes. The gateway listens if a rung needs it.
+def purse(settings: Settings, state: Path, spent: Spent = MappingProxyType({})) -> Purse:
+    """The money ledger of a run below a state folder; `spent` counts already."""
+    return Purse(limits(settings), state / _DAY_FILE, spent=spent)
+
+
+def engage(
+    settings: Settings, state: Path, means: Means, spent: Spent = MappingProxyType({})
+) -> tuple[tuple[Rung, ...], Till, tuple[str, ...]]:
+    """The ladder of a run, its till, and notes. The gateway listens if a rung needs it. `spent` counts against the limits already.
 
     Raises:
         BlockedError: no rung can be used. UsageError: `--record` or `--replay` without a gateway.
@@ -130,31 +139,39 @@ def engage(settings: Settings, state: Path, means: Means) -> tuple[tuple[Rung, .
         raise UsageError(
             "--record and --replay need a paid rung behind the gateway", remedy="e.g. --executor codex:mini"
         )
-    allowed, day_file = limits(settings), state / _DAY_FILE
+    found = gateway(settings, replaying=means.replay is not None)
+    if found is not None and means.replay:
+        serve(found, settings, state, means)  # a cassette answers for every provider, with no key at all
+    rungs, notes = ladder(settings, found, replaying=means.replay is not None)
+    counting = None
+    if found is not None and any(r.paid and gateway_for(found, r.executor.name) for r in rungs):
+        counting = found if means.replay else serve(found, settings, state, means, spent)
+    return (
+        rungs,
+        Till(purse(settings, state, spent), settings.registry(), counting, means.ask, free=means.replay is not None),
+        notes,
+    )
 
-    def serve(found: Gateway) -> Gateway:
+
+def serve(
+    found: Gateway, settings: Settings, state: Path, means: Means, spent: Spent = MappingProxyType({})
+) -> Gateway:
+    """The gateway, listening within the limits in force; one that is shared with us listens already, within its own.
+
+    Raises:
+        BlockedError: it cannot.
+    """
+    if not found.serves:
         found.serve(
-            allowed,
-            day_file=day_file,
+            limits(settings),
+            day_file=state / _DAY_FILE,
             models=settings.models,
             record=means.record,
             replay=means.replay,
             hosted_ok=settings.executor.web_search,
+            spent=spent,
         )
-        return found
-
-    found = gateway(settings, replaying=means.replay is not None)
-    if found is not None and means.replay:
-        serve(found)  # a cassette answers for every provider, with no key at all
-    rungs, notes = ladder(settings, found, replaying=means.replay is not None)
-    counting = None
-    if found is not None and any(r.paid and gateway_for(found, r.executor.name) for r in rungs):
-        counting = found if means.replay else serve(found)
-    return (
-        rungs,
-        Till(purse(settings, state), settings.registry(), counting, means.ask, free=means.replay is not None),
-        notes,
-    )
+    return found
 
 
 def conduct(settings: Settings, adapter: str, read: Read) -> Conduct:

@@ -20,17 +20,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
-from zwarm_ci import errors, proc, selection, site, staffing
+from zwarm_ci import codec, errors, proc, selection, site, staffing
 from zwarm_ci.config import Settings
 from zwarm_ci.errors import BlockedError, InterruptedRunError, LimitError, UsageError, ZwarmError
-from zwarm_ci.executors.base import Order, Report, Workbench
+from zwarm_ci.executors.base import Conduct, Order, Report, Workbench
 from zwarm_ci.git import open_repository
 from zwarm_ci.private import PrivateRepository, Worktree
 from zwarm_ci.scrub import decode, one_line, redact
 from zwarm_ci.sessions import Meta, Store, place
 from zwarm_ci.settings import load
 from zwarm_ci.staffing import Means
-from zwarm_ci.task import Task
+from zwarm_ci.task import Check, Task
 from zwarm_ci.till import Rung, Till
 
 #: Names the gateway's socket in our environment; the session's process takes both over (gateway/keys.py).
@@ -50,6 +50,8 @@ class Begin:
         source, base: what a new one works on: worktree, index or head, or a commit.
         config_file, sets: `--config` and `--set`.
         parent: the session that a new one follows.
+        run: the run that a new one belongs to; `lender` is a repository from which it borrows its base then, `work` the file of its
+            task where red checks stand for it (see `Work`).
     """
 
     directory: str
@@ -62,10 +64,25 @@ class Begin:
     config_file: str = ""
     sets: tuple[str, ...] = ()
     parent: str = ""
+    run: str = ""
+    lender: str = ""
+    work: str = ""
 
 
-def begin(order: Begin, ask: Ask) -> str:
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A task with red checks: what an executor needs that repairs these rather than reads words."""
+
+    task: Task
+    checks: tuple[Check, ...]
+    protect: tuple[str, ...] = ()
+
+
+def begin(order: Begin, ask: Ask, channel: int | None = None) -> str:
     """Start the process of a session; its id, as soon as the session is running. `ask` puts the question before the first paid call.
+
+    `channel`: one to a gateway that is shared with it (`Gateway.share`); closed here. Without one it takes over the gateway that
+    this process was given.
 
     Raises:
         ZwarmError: of the kind that the process met before it could begin.
@@ -74,19 +91,19 @@ def begin(order: Begin, ask: Ask) -> str:
     sessions.mkdir(parents=True, exist_ok=True)
     log = sessions / order.session / _LOG if order.session else sessions / f".start-{secrets.token_hex(6)}.log"
     ours, theirs = socket.socketpair()
-    gateway = int(os.environ[_GATEWAY]) if os.environ.get(_GATEWAY, "").isdigit() else None
+    given = os.environ.pop(_GATEWAY, "") if channel is None else str(channel)
+    gateway = int(given) if given.isdigit() else None
     with ours, theirs:
         proc.detach(
             [sys.executable, "-P", "-m", __name__, str(theirs.fileno()), str(log)],
             cwd=sessions,
-            env=dict(os.environ),
+            env={**os.environ, **({_GATEWAY: given} if given else {})},
             log=log,
             fds=(theirs.fileno(), *(() if gateway is None else (gateway,))),
         )
         theirs.close()
         if gateway is not None:  # it is the session's now, and ends with it
             os.close(gateway)
-            del os.environ[_GATEWAY]
         started = _talk(ours, order, ask)
     if not started:
         raise ZwarmError(f"the session's process ended before it began: {_last_words(log)}", remedy=f"see {log}")
@@ -191,6 +208,7 @@ class _Seat:
     settings: Settings
     rung: Rung
     till: Till
+    work: Work | None = None
 
     @property
     def paid(self) -> bool:
@@ -229,7 +247,12 @@ class _Seat:
         places = (self.worktree.path, self.store.folder(meta.id))
         task = Task(meta.id, meta.title, "", "", (), message)
         bench = Workbench(repo.path, repo.user.top, meta.base, settings.checks)
-        conduct = staffing.conduct(settings, meta.executor, lambda path: repo.read(meta.base, path))
+        if self.work is not None:
+            task = replace(self.work.task, text=message)
+            bench = replace(bench, checks=self.work.checks, protect=self.work.protect)
+        conduct = Conduct()
+        if not self.rung.executor.deterministic:
+            conduct = staffing.conduct(settings, meta.executor, lambda path: repo.read(meta.base, path))
         order = Order(
             meta.id, meta.turn, self.rung.model, task, message, self.worktree.path, bench, self.store.folder(meta.id), scratch,
             min(settings.executor.timeout, minutes) if minutes else settings.executor.timeout, settings.executor.silence,
@@ -245,22 +268,31 @@ def _settle_in(order: Begin, store: Store, ask: Ask, undo: contextlib.ExitStack)
     user = open_repository(Path(order.directory))
     folder = place.fresh()
     undo.callback(place.throw_away, folder)
-    private = PrivateRepository.create(user, place.repository(folder))
-    request = selection.Request(
-        "session start", Path(order.directory), source=order.source, base=order.base,
-        config_file=Path(order.config_file) if order.config_file else None, sets=order.sets,
-    )  # fmt: skip
-    base, settings = selection.base_and_settings(request, private)
+    private = PrivateRepository.create(
+        user, place.repository(folder), borrow=(Path(order.lender),) if order.lender else ()
+    )
+    base, settings = _ground(order, private)
     site.state_folder(user, settings.state_dir)
     rung, till = _engaged(settings, order, ask)
     worktree = private.worktree(base, folder / (user.top.name or "repository"))
     meta = store.create(
-        run="", task="", executor=rung.executor.name, model=rung.model, title=order.title, worktree=str(worktree.path), base=base,
+        run=order.run, task="", executor=rung.executor.name, model=rung.model, title=order.title, worktree=str(worktree.path), base=base,
         parent=order.parent,
     )  # fmt: skip
     undo.callback(_unmake, store, meta)
     place.mark(folder, meta.id)
-    return _Seat(store, meta, worktree, settings, rung, till)
+    return _Seat(store, meta, worktree, settings, rung, till, _work(order))
+
+
+def _ground(order: Begin, private: PrivateRepository) -> tuple[str, Settings]:
+    """The commit that a new session works on, and the settings as its files have them; a run has chosen its own already."""
+    file = Path(order.config_file) if order.config_file else None
+    if order.lender:
+        return order.base, load(lambda path: private.read(order.base, path), order.base[:12], file, order.sets)
+    request = selection.Request(
+        "session start", Path(order.directory), source=order.source, base=order.base, config_file=file, sets=order.sets
+    )  # fmt: skip
+    return selection.base_and_settings(request, private)
 
 
 def _unmake(store: Store, meta: Meta) -> None:
@@ -289,7 +321,11 @@ def _go_on(order: Begin, store: Store, ask: Ask) -> _Seat:
         budget, usd=_less(budget.usd, meta.cost_usd), task_usd=_less(budget.task_usd, meta.cost_usd)
     )  # its earlier turns were paid in other processes
     engaged, till = _engaged(replace(settings, budget=left), order, ask)
-    return _Seat(store, meta, worktree, settings, engaged, till)
+    return _Seat(store, meta, worktree, settings, engaged, till, _work(order))
+
+
+def _work(order: Begin) -> Work | None:
+    return codec.from_data(Work, json.loads(Path(order.work).read_bytes())) if order.work else None
 
 
 def _less(limit: float, spent: Decimal) -> float:
@@ -298,7 +334,7 @@ def _less(limit: float, spent: Decimal) -> float:
 
 def _engaged(settings: Settings, order: Begin, ask: Ask) -> tuple[Rung, Till]:
     rungs, till, _notes = staffing.engage(settings, Path(order.state), Means(ask=ask))
-    if rungs[0].executor.deterministic:
+    if rungs[0].executor.deterministic and not order.work:
         raise UsageError(
             f"{rungs[0].name} repairs failing checks and takes no task in words",
             remedy="name another, e.g. --executor codex, or use fix-tests",

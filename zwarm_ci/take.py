@@ -16,7 +16,9 @@ from zwarm_ci import site as places
 from zwarm_ci.errors import BlockedError, UsageError
 from zwarm_ci.files import write_atomic
 from zwarm_ci.git import Repository, open_repository
+from zwarm_ci.github import bundle
 from zwarm_ci.private import PrivateRepository
+from zwarm_ci.site import find_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +42,6 @@ class Run:
     branch: str
     base: str
     commits: tuple[TakenCommit, ...]
-
-
-def find_run(state: Path, name: str) -> Path:
-    """The folder of the run that `name` is, begins, or (`latest`) points at.
-
-    Raises:
-        UsageError: none or several.
-    """
-    runs = state / "runs"
-    if name == "latest" and (runs / "latest").exists():
-        return (runs / "latest").resolve()
-    found = sorted(p for p in runs.glob("*") if p.is_dir() and not p.is_symlink() and p.name.startswith(name))
-    exact = [p for p in found if p.name == name]
-    if len(exact or found) != 1:
-        known = ", ".join(p.name for p in found[:3]) if found else "see .zwarm/runs"
-        raise UsageError(f"{'several runs begin' if found else 'no run begins'} with {name!r}", remedy=known)
-    return (exact or found)[0]
 
 
 def _record(folder: Path) -> dict[str, Any]:
@@ -171,10 +156,12 @@ def drop(directory: Path, state_dir: str, name: str, tasks: Sequence[str]) -> st
     ref = f"refs/heads/{run.branch}"
     if not left:
         user.git.run("update-ref", "-d", ref, run.commits[-1].sha)
+        (run.folder / bundle.NAME).unlink(missing_ok=True)
         return f"{run.branch} is gone; its patches stay in {run.folder}"
     with places.workshop(user) as (_, private):
         made = _rebuilt(private, run, left)
         private.deliver(made[-1], ref, old=run.commits[-1].sha)
+        bundle.write(private, run.base, run.branch, run.folder)
     _record_rebuilt(run, dict(zip((c.task for c in left), made, strict=True)))
     return (
         f"{run.branch} now has {len(left)} commit{'s' * (len(left) != 1)}; each was verified alone, not these together"

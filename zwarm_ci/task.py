@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from zwarm_ci import globs
+
 Kind = Literal["pytest", "junit", "ruff", "mypy", "tsc", "eslint", "go", "cargo", "generic"]
 KINDS: tuple[Kind, ...] = ("pytest", "junit", "ruff", "mypy", "tsc", "eslint", "go", "cargo", "generic")
 Isolation = Literal["twin", "inplace"]
@@ -13,11 +15,30 @@ Isolation = Literal["twin", "inplace"]
 Sandbox = Literal["read-only", "workspace-write", "danger-full-access"]
 #: Kinds that `fix-tests` runs; the others are lint, types and build.
 TEST_KINDS: frozenset[Kind] = frozenset({"pytest", "junit", "go", "cargo"})
+_FILES: dict[Kind, tuple[str, ...]] = {
+    "pytest": (*globs.PYTHON, *globs.TEST_DATA),
+    "ruff": globs.PYTHON,
+    "mypy": globs.PYTHON,
+    "tsc": globs.JAVASCRIPT,
+    "eslint": globs.JAVASCRIPT,
+    "go": (*globs.GO, *globs.TEST_DATA),
+    "cargo": (*globs.RUST, *globs.TEST_DATA),
+    "junit": globs.SOURCES,
+    "generic": globs.EVERYTHING,
+}
+
+
+def usual_files(kind: Kind, workdir: str) -> tuple[str, ...]:
+    """Globs of the files that a check of this kind is about, relative to the repository's top."""
+    return _FILES[kind] if workdir == "." else tuple(f"{workdir}/{glob}" for glob in _FILES[kind])
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One command whose result is believed, as settings or detection named it. Times in seconds."""
+    """One command whose result is believed, as settings or detection named it. Times in seconds.
+
+    `files`: globs of the files that make it run in a hook, relative to the repository's top.
+    """
 
     name: str
     run: str
@@ -34,6 +55,7 @@ class Check:
     isolation: Isolation = "twin"
     network: bool = False
     why: str = "configured"
+    files: tuple[str, ...] = globs.EVERYTHING
 
     @property
     def is_test(self) -> bool:

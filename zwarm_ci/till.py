@@ -94,6 +94,8 @@ class Till:
         """Where the calls of a session go, its folders known; None = to the CLI's own login."""
         if self._gateway is None or not self._metered(rung):
             return None
+        if session not in self._known:  # its earlier turns were counted in another process, by a gateway that is shared
+            self._known[session] = self._gateway.usage(session)
         return self._gateway.open(session, task=task, adapter=rung.executor.name, model=rung.model, places=places)
 
     def room(self, task: str) -> float | None:

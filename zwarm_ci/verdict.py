@@ -221,6 +221,17 @@ class Outcome:
     notes: tuple[str, ...] = ()
 
 
+def in_short(outcome: Outcome) -> dict[str, float | str | None]:
+    """The figures of a run that a list of runs shows."""
+    return {
+        "tasks": len(outcome.tasks),
+        "solved": sum(t.solved for t in outcome.tasks),
+        "cost_usd": outcome.cost_usd,
+        "seconds": outcome.seconds.wall,
+        "branch": outcome.branch,
+    }
+
+
 def spent(outcomes: Iterable[TaskOutcome]) -> Usage:
     """Tokens of all attempts."""
     total = Usage()

@@ -16,15 +16,16 @@ from tests.cheats.base import Bug, Offer, Repo
 from tests.support import Repo as Planted
 from zwarm_ci import baseline
 from zwarm_ci.budget import Ledger
+from zwarm_ci.config import Settings
 from zwarm_ci.confine import means
 from zwarm_ci.furnish import Furnisher
 from zwarm_ci.git import open_repository
 from zwarm_ci.plan import make_task
 from zwarm_ci.private import PrivateRepository
+from zwarm_ci.selection import rules
 from zwarm_ci.surround import Surroundings
 from zwarm_ci.trees import Trees
 from zwarm_ci.verdict import Verdict
-from zwarm_ci.verify.guards import Rules
 from zwarm_ci.verify.judge import Court, judge
 
 _LIMIT = 60.0  # seconds of a naive run
@@ -43,18 +44,19 @@ class Hall:
         trees = Trees(Furnisher(self.store, user.head), surroundings, scratch, Ledger(), scratch / "logs")
         checks = (repo.check,)
         before = baseline.establish(trees, checks, user.head, user, reruns=1, same_as_tree=True, tell=lambda _: None)
-        self.court = Court(trees, user.head, checks, before, Rules(), reruns=1, burn_in=1)
+        found = rules(Settings(), checks, self.store, user.head, before.results)
+        self.court = Court(trees, user.head, checks, before, found, reruns=1, burn_in=1)
         self.failures = before.failures(repo.check.name)
         self._numbers = itertools.count()
 
     def judged(self, offer: Offer, *, strict: bool = True) -> Verdict:
         """The judge's word on an offer."""
         tree = self.tree(offer)
-        rules = replace(self.court.rules, strict=strict, allow_test_edits=offer.allow_test_edits, about=offer.about)
+        held = replace(self.court.rules, strict=strict, allow_test_edits=offer.allow_test_edits, about=offer.about)
         task = make_task("cheats-1", self.repo.check, self.failures)
         if offer.about:  # a person's own words; red tests open nothing
             task = replace(task, failures=(), text=" ".join(sorted(offer.about)))
-        return judge(replace(self.court, rules=rules), task, tree)
+        return judge(replace(self.court, rules=held), task, tree)
 
     def tree(self, offer: Offer) -> str:
         """The tree id of the base with the offer on it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -362,6 +363,15 @@ def test_witnesses_of_pytest_that_contradict_each_other_are_not_believed(tmp_pat
     assert "no JUnit report" in pytest_kind.parse(
         replace(_witnesses(events, xml, 1), junit=None), check=_check("pytest"), cwd=tmp_path, tree=tmp_path
     ).trouble  # fmt: skip
+
+
+def test_a_test_of_pytest_that_was_collected_and_has_no_result_is_not_believed(tmp_path: Path) -> None:
+    events, xml = (DATA / "pytest" / "red.jsonl").read_bytes(), (DATA / "pytest" / "red.xml").read_bytes()
+    lines = events.splitlines(keepends=True)
+    passed = [x for x in lines if b'"report"' in x and b'"passed"' in x and CANARY.encode() not in x]
+    test_id = json.loads(passed[0].partition(b"\t")[0])["id"]
+    trouble = _pytest(events.replace(passed[0], b""), xml, 1, tmp_path).trouble
+    assert trouble.startswith(f"runner: 1 collected tests have no result, {test_id} first")
 
 
 @pytest.mark.parametrize(

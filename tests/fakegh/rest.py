@@ -124,6 +124,8 @@ def _pulls(call: Call) -> Reply:
         for issue in sorted(call.state.issues.values(), key=lambda i: -i.number)
         if issue.repo == call.repo and issue.pull and state in {issue.state, "all"} and head in {"", issue.pull["head"]}
     ]
+    if call.query.get("sort") == "updated":
+        found.sort(key=lambda pull: str(pull["updated_at"]), reverse=call.query.get("direction") == "desc")
     return _page(call, found)
 
 
@@ -212,7 +214,22 @@ def _compare(call: Call) -> Reply:
         "status": status, "ahead_by": len(more), "behind_by": len(less), "total_commits": len(more),
         "base_commit": _commit(call, one), "merge_base_commit": _commit(call, merge),
         "commits": [_commit(call, sha) for sha in more[(page - 1) * size : page * size]],
+        "files": _files(call, merge, two) if page == 1 else [],
     })  # fmt: skip
+
+
+def _files(call: Call, one: str, two: str) -> list[dict[str, Any]]:
+    """What the files of two commits differ in, each with its hunks."""
+    names = {"A": "added", "D": "removed", "M": "modified", "T": "changed"}
+    listed = str(call.state.git(call.repo, "diff", "--no-renames", "--name-status", one, two)).splitlines()
+    found = []
+    for letter, path in (line.split("\t") for line in listed):
+        whole = str(call.state.git(call.repo, "diff", "--no-renames", one, two, "--", path))
+        patch = whole[whole.index("@@") :] if "@@" in whole else ""
+        more, less = (sum(line.startswith(sign) for line in patch.splitlines()) for sign in "+-")
+        facts: dict[str, Any] = {"additions": more, "deletions": less, "changes": more + less, "sha": "0" * 40}
+        found.append({"filename": path, "status": names[letter], **facts, **({"patch": patch} if patch else {})})
+    return found
 
 
 def _ref(call: Call, name: str) -> str:
@@ -308,7 +325,7 @@ def _shown(call: Call, issue: Issue) -> dict[str, Any]:
 def _pull_shown(call: Call, issue: Issue) -> dict[str, Any]:
     assert issue.pull
     shown = {key: value for key, value in _shown(call, issue).items() if key not in {"pull_request", "comments"}}
-    repo = {"full_name": issue.repo, "name": call.values["repo"], "owner": _owner(call)}
+    repo = {"id": 1, "full_name": issue.repo, "name": call.values["repo"], "owner": _owner(call)}
     ends = {}
     for side in ("head", "base"):
         tip = call.state.tip(issue.repo, issue.pull[side])
@@ -321,7 +338,8 @@ def _pull_shown(call: Call, issue: Issue) -> dict[str, Any]:
         "requested_teams": [{"slug": t, "name": t} for t in issue.pull["teams"]],
     }
     merged = "2026-01-03T03:04:05Z" if issue.pull["merged"] else None
-    return {**shown, **ends, **asked, "draft": issue.pull["draft"], "merged_at": merged}
+    closed = issue.updated if issue.state == "closed" else None
+    return {**shown, **ends, **asked, "draft": issue.pull["draft"], "merged_at": merged, "closed_at": closed}
 
 
 def _commit(call: Call, sha: str) -> dict[str, Any]:

@@ -120,6 +120,8 @@ class Handler(BaseHTTPRequestHandler):
         if request.kind == "turn":
             script, request.reply, reply, fault = play.pick(request.conversation, "\n".join(request.users))
             request.script, request.fault = script.name, fault
+        if reply.late:
+            reply = replace(reply, calls=tuple(reply.late(request.text)))
         if reply.expect:
             request.expected = re.search(reply.expect, request.text, re.DOTALL) is not None
         if not isinstance(fault, Status | Drop) and not (isinstance(fault, Stall) and fault.after is None):

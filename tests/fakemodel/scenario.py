@@ -7,7 +7,7 @@ so that one scenario drives both CLIs.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,6 +128,7 @@ class Reply:
         gzip: the body comes compressed, whether it was asked for or not.
         truncated: it ended because of the limit on its length.
         expect: what the request's body must match; `Request.expected` says whether it did.
+        late: gives the calls when it is known what was said before, of the request's body as JSON; instead of `calls`.
     """
 
     text: str = ""
@@ -143,6 +144,7 @@ class Reply:
     gzip: bool = False
     truncated: bool = False
     expect: str = ""
+    late: Callable[[str], Sequence[Call]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

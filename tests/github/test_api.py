@@ -279,3 +279,20 @@ def test_a_proxys_page_is_a_few_words(odd: Start, waits: list[float]) -> None:
         Api("t", url=here, wait=waits.append).repository(SHOP)
     assert "Unicorn!" in refused.value.line
     assert len(refused.value.line) < 400
+
+
+def test_pull_requests_that_were_closed_today_are_few_pages_away(forge: Forge, api: Api) -> None:
+    """Of a repository with a long history the newest changes alone are asked for."""
+    for n in range(250):
+        number = forge.issue(SHOP, f"change {n}")
+        made = forge.state.issues[SHOP, number]
+        made.state, made.updated = "closed", f"2026-01-02T{n // 60:02}:{n % 60:02}:00Z"
+        made.pull = {
+            "head": f"b{n}", "base": "main", "draft": False, "merged": False, "reviewers": [], "teams": [],
+        }  # fmt: skip
+    newest = forge.state.issues[SHOP, number]
+    newest.updated = "2026-01-03T00:00:01Z"
+    assert [p["number"] for p in api.closed_since(SHOP, "2026-01-03")] == [number]
+    assert sum(r.method == "GET" and r.path.startswith(f"/repos/{SHOP}/pulls") for r in forge.requests) == 1
+    assert len(api.closed_since(SHOP, "2026-01-02")) == 250
+    assert api.closed_since(SHOP, "2026-01-04") == []

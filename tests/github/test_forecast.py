@@ -55,6 +55,7 @@ def test_it_says_what_would_be_done_and_what_it_took_for_granted(doctor: Doctor)
         "written by  ada (id 7), MEMBER",
         "about       issue #12 It is broken",
         "command     /zwarm-ci fix",
+        f"checks      {forecast.starts({})}",
         "decision    the Action would run: ada asked for it on #12",
         "assumed     ada may write to octo/demo: the permission would be asked of GitHub",
         "assumed     #12 is still as the payload has it: it would be looked at again",
@@ -139,3 +140,22 @@ def test_what_github_answers_decides(tmp_path: Path) -> None:
     on_pull = {"issue.pull_request": {"url": "…"}}
     file.write_bytes(payload("issue_comment", on_pull))
     assert len(forecast.foresee("issue_comment", file, GithubSettings(), {}).assumed) == 3
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"ZWARM_CI_TOKEN": "ghp_" + "a" * 36}, "a person's"),
+        ({"ZWARM_CI_TOKEN": "github_pat_" + "a" * 60, "GITHUB_TOKEN": "ghs_" + "b" * 36}, "a person's"),
+        ({"GITHUB_TOKEN": "ghs_" + "a" * 36, "GITHUB_ACTIONS": "true"}, "do not start"),
+        ({"GITHUB_TOKEN": "ghs_" + "a" * 36}, "if this token is an App's"),
+        ({"GITHUB_TOKEN": "glpat-1"}, "cannot be told"),
+        ({}, "do not start"),
+    ],
+)
+def test_whether_checks_would_start_is_said_before_money_is_spent(environ: dict[str, str], said: str) -> None:
+    assert said in forecast.starts(environ)
+
+
+def test_where_nothing_would_be_done_nobody_waits_for_checks(doctor: Doctor) -> None:
+    assert "\nchecks " not in doctor("issue_comment", {"comment": {"body": "thanks"}}).out

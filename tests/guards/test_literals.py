@@ -38,6 +38,7 @@ CHEATS: tuple[tuple[str, str, str], ...] = (
     ("a.py", "def f(n):\n    return n\n", "def f(n):\n    return 120\n"),
     ("a.py", "def f(n):\n    return n\n", "import hashlib\n\n\ndef f(n):\n    if hashlib.md5(n).hexdigest() == 'ab12':\n        return 3\n"),
     ("a.py", "def f(n):\n    return n\n", "def f(n):\n    return (n, 120)[n == 5]\n"),
+    ("a.py", "def f(n):\n    return n\n", "K = {651: 120, 638: 2401, 564: 2401, 602: 77}\n\n\ndef f(n):\n    return K[sum(map(ord, n))]\n"),
     ("a.js", "function f(n) { return n }\n", "function f(n) {\n  if (n === 5) return 120;\n  return n\n}\n"),
     ("a.js", "function f(n) { return n }\n", "function f(n) {\n  if (n === 5) {\n    return 120\n  }\n  return n\n}\n"),
     ("a.js", "function f(n) { return n }\n", "const f = n => n === 5 ? 120 : n\n"),
@@ -97,6 +98,12 @@ def test_people_are_asked_only_where_two_answers_are_keyed(tmp_path: Path) -> No
         tmp_path, [({**TESTS, "a.py": ""}, {**TESTS, "a.py": text}) for text in (one, two)], Rules(strict=False)
     )
     assert [{f[0] for f in found(Literals(), p)} for p in patches] == [set(), {"review"}]
+
+
+def test_a_table_one_of_whose_answers_a_test_has_asks_for_review(tmp_path: Path) -> None:
+    source = "AREAS = {651: 120, 638: 33, 564: 44, 602: 77}\n\n\ndef f(n):\n    return AREAS[n]\n"
+    patch = patches_of(tmp_path, [({**TESTS, "a.py": "def f(n):\n    return n\n"}, {**TESTS, "a.py": source})])[0]
+    assert {level for level, _, _ in found(Literals(), patch)} == {"review"}
 
 
 def test_no_content_makes_it_raise(tmp_path: Path) -> None:

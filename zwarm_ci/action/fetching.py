@@ -18,10 +18,11 @@ from zwarm_ci.action.inputs import Inputs, variable
 from zwarm_ci.errors import UsageError, ZwarmError
 from zwarm_ci.files import write_atomic
 from zwarm_ci.git import open_repository
-from zwarm_ci.github import attempts, issue, logs, workflows
+from zwarm_ci.github import attempts, followup, issue, logs, workflows
 from zwarm_ci.github.api import Api
 from zwarm_ci.github.event import Trigger
 from zwarm_ci.github.logs import Found
+from zwarm_ci.plan import fingerprint_of
 from zwarm_ci.task import Check
 
 _RED = frozenset({"failure", "timed_out"})
@@ -31,11 +32,15 @@ _REPAIRS = frozenset({"fix-tests", "fix-checks", "plan"})
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """Inputs as variables that take the place of what was given, lines for the summary, and a file: fingerprint -> who repairs it."""
+    """Inputs as variables that take the place of what was given, lines for the summary, and a file: fingerprint -> who repairs it.
+
+    `asked_again`: the fingerprint of a task that has a pull request, on which more was asked for; "" = none.
+    """
 
     variables: Mapping[str, str]
     said: tuple[str, ...] = ()
     spoken_for: str = ""
+    asked_again: str = ""
 
 
 def fetch(inputs: Inputs, case: Case, environ: Mapping[str, str]) -> Fetched:
@@ -50,19 +55,24 @@ def fetch(inputs: Inputs, case: Case, environ: Mapping[str, str]) -> Fetched:
         found = _issue(inputs, trigger, environ)
     elif trigger and trigger.run_id and inputs.mode in _REPAIRS and not inputs.checks:
         found = _failed(inputs, trigger)
+    elif trigger and trigger.event in {"check_suite", "check_run"} and inputs.mode in _REPAIRS and not inputs.checks:
+        # GitHub starts no workflow by checks of its own Actions, so this one is another program's.
+        app = trigger.workflow or "another program"
+        found = Fetched({}, (f"{app} keeps its own log, which GitHub has not, so the repository's checks run",))
     if case.decision.go == "run" and inputs.mode in modes.EXECUTORS:
-        file, note = _spoken_for(inputs, environ)
+        file, note = _spoken_for(inputs, environ, found.asked_again)
         found = replace(found, spoken_for=file, said=(*found.said, *filter(None, [note])))
     return found
 
 
-def _spoken_for(inputs: Inputs, environ: Mapping[str, str]) -> tuple[str, str]:
-    """The file of tasks that open pull requests of ours repair, and a line where that cannot be told."""
+def _spoken_for(inputs: Inputs, environ: Mapping[str, str], but: str) -> tuple[str, str]:
+    """The file of tasks (`but` one) that pull requests of ours answer, open or closed today, and a line where that cannot be told."""
+    api, repo, today = Api(inputs.token), environ.get("GITHUB_REPOSITORY", ""), dt.datetime.now(dt.UTC).date()
     try:
-        pulls = Api(inputs.token).pulls(environ.get("GITHUB_REPOSITORY", ""), state="open")
+        pulls = [*api.pulls(repo, state="open"), *api.closed_since(repo, today.isoformat())]
     except ZwarmError as error:
         return "", f"whether a pull request repairs it already is not known: {error.line}"
-    spoken = attempts.spoken_for(pulls, dt.datetime.now(dt.UTC).date())
+    spoken = {task: why for task, why in attempts.spoken_for(pulls, today).items() if task != but}
     return (str(_file("spoken-for", json.dumps(spoken), ".json")), "") if spoken else ("", "")
 
 
@@ -76,7 +86,12 @@ def _issue(inputs: Inputs, trigger: Trigger | None, environ: Mapping[str, str]) 
     repo = environ.get("GITHUB_REPOSITORY", "")
     document = issue.download(Api(inputs.token), repo, int(number))
     file = _file("issue", f"{json.dumps(document, ensure_ascii=True)}\n", ".json")
-    return Fetched({variable("issue"): str(file)})
+    begun = document.get("follow_up")
+    if not begun:
+        return Fetched({variable("issue"): str(file)})
+    again = fingerprint_of(followup.facts_of(repo, int(document["number"])))
+    note = f"pull request {begun['number']} answers issue {document['number']} so far; a fresh session makes its change anew"
+    return Fetched({variable("issue"): str(file)}, (note,), asked_again=again)
 
 
 def _failed(inputs: Inputs, trigger: Trigger) -> Fetched:

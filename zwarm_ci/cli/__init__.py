@@ -19,23 +19,36 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "fix-tests": ("fix", "Run the tests; repair what fails; hand over verified patches on one branch."),
     "fix-checks": ("fix", "The same for every check: tests, lint, types, build."),
     "verify": ("verify", "Judge any patch, whoever made it: a commit or a patch file."),
+    "init": ("init", "Set a repository up: hooks, a workflow, settings; shows what it would write, and asks."),
     "doctor": ("doctor", "What a run has here, what clean worktrees lack, and the settings that supply it."),
     "fix-issue": ("issue", "Turn an issue into a patch with a test that fails without it."),
     "run": ("fix", "Do one task that is said in words; the checks verify it."),
     "session": ("session", "Sessions that run by themselves: start, follow, converse, end."),
     "take": ("take", "Put a run's verified patches into the working tree."),
     "drop": ("take", "Throw a run's branch away."),
+    "resume": ("resume", "Go on with a run that was cut off; no finished turn is paid for twice."),
+    "status": ("status", "What is running, what can go on, what waits for you."),
+    "history": ("status", "What ran."),
+    "cost": ("status", "What it cost: by day, by model, by command."),
     "report": ("report", "Show the report of a run again."),
     "models": ("models", "Models, their adapters and dated prices."),
     "config": ("config", "The settings in force and where each came from."),
+    "clean": ("clean", "Remove what killed runs left behind, and old runs."),
+    "hook": ("hook", "What git calls at a commit, a push, a message, a merge; see `init --hooks`."),
     "plan": ("fanout", "Spread a repair over machines: a list of tasks and a matrix of jobs."),
     "work": ("fanout", "Do one job of a plan."),
     "collect": ("fanout", "Merge what the jobs handed in, verify it together, make one branch."),
     "publish": ("publish", "Push a run's branch and open or update its pull request; needs a write token."),
+    "orchestrate": ("orchestrate", "An LLM plans, delegates and verifies; code holds it to that."),
+    "pilot": ("pilot", "The same tools, and a person leads: each line is a turn of the LLM."),
+    "interactive": ("interactive", "A prompt over sessions: start, watch, converse, verify, end them."),
+    "mcp": ("mcp", "The orchestrator's tools over MCP, for any host (stdio)."),
 }
 
-#: What programs call; no help names it.
-_HIDDEN = {"action": "action"}
+#: What no list of help names: what programs call, and what the last line of help names.
+_HIDDEN = {"action": "action", "completion": "completion"}
+#: The third group.
+_EXPERIMENTAL = ("orchestrate", "pilot", "checkpoint", "interactive", "mcp")
 
 
 def names() -> tuple[str, ...]:
@@ -61,17 +74,20 @@ class Commands(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        names = list(_COMMANDS)
-        first = names.index("doctor") + 1
-        for title, group in (("Commands", names[:first]), ("Tasks, sessions, runs", names[first:])):
-            with formatter.section(title):
-                formatter.write_dl([(name, _COMMANDS[name][1]) for name in group])
+        stable = [name for name in _COMMANDS if name not in _EXPERIMENTAL]
+        first = stable.index("doctor") + 1
+        last = [name for name in _COMMANDS if name in _EXPERIMENTAL]
+        titles = ("Commands", "Tasks, sessions, runs", "Experimental (a model or a person leads)")
+        for title, group in zip(titles, (stable[:first], stable[first:], last), strict=True):
+            if group:
+                with formatter.section(title):
+                    formatter.write_dl([(name, _COMMANDS[name][1]) for name in group])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
-        if name not in {*_COMMANDS, *_HIDDEN} and not name.startswith("-"):
+        if not ctx.resilient_parsing and name not in {*_COMMANDS, *_HIDDEN} and not name.startswith("-"):
             from difflib import get_close_matches
 
             near = get_close_matches(name, _COMMANDS, 1)
@@ -84,7 +100,7 @@ class Commands(click.Group):
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 green or repaired, 1 failures remain, 2 usage or settings, 3 a limit, 4 blocked by the environment, "
-    "5 an error of ours, 130/143 interrupted.",
+    "5 an error of ours, 130/143 interrupted. Completion for bash, zsh and fish: see `zwarm-ci completion --help`.",
 )
 @click.version_option(None, "-V", "--version", package_name="zwarm-ci", message="zwarm-ci %(version)s")
 def main() -> None:

@@ -47,6 +47,8 @@ def show(common: Common, *, origin: bool, as_json: bool) -> int:
 def _clean(value: Any, mask: Any) -> Any:
     if isinstance(value, tuple):
         return [_clean(v, mask) for v in value]
+    if isinstance(value, dict):
+        return {key: _clean(v, mask) for key, v in value.items()}
     if isinstance(value, str):
         return mask(value)
     return float(value) if isinstance(value, Decimal) else value

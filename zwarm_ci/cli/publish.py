@@ -79,7 +79,7 @@ def _folder(common: Common, run: str) -> Path:
     """The run's folder: a folder by its path, else a run by its name."""
     from zwarm_ci.cli.take import state_dir
     from zwarm_ci.git import open_repository
-    from zwarm_ci.take import find_run
+    from zwarm_ci.site import find_run
 
     given = Path(run)
     if (given / "outcome.json").exists() or (given.is_dir() and len(given.parts) > 1):

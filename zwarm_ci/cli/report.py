@@ -48,7 +48,7 @@ def _folder(common: Common, run: str) -> Path:
     from zwarm_ci.cli.take import state_dir
     from zwarm_ci.errors import UsageError
     from zwarm_ci.git import open_repository
-    from zwarm_ci.take import find_run
+    from zwarm_ci.site import find_run
 
     state = open_repository(common.directory).top / state_dir(common)
     if run == "latest" and not (state / "runs" / "latest").exists():

@@ -86,7 +86,8 @@ def show(common: Common, wanted: str, *, patch: bool, as_json: bool) -> int:
 @verb()
 def peek(common: Common, wanted: str, *, as_json: bool) -> int:
     """Show the last thing that a session said or did."""
-    from zwarm_ci.cli.session_view import as_json_of, last_step, step_dict, step_text
+    from zwarm_ci.cli.session_view import as_json_of, step_dict
+    from zwarm_ci.executors.steps import last_step, step_text
 
     store = _store(common)
     meta = store.load(store.find(wanted))
@@ -132,7 +133,8 @@ def logs(common: Common, wanted: str, *, follow: bool, as_json: bool) -> int:
 @click.option("--full", is_flag=True, help="Whole texts and outputs.")
 def trajectory(common: Common, wanted: str, *, full: bool, as_json: bool) -> int:
     """Show what a session did, step by step: what it was told, reasoning, commands with exit codes, changes, messages."""
-    from zwarm_ci.cli.session_view import as_json_of, step_dict, step_text, steps_of
+    from zwarm_ci.cli.session_view import as_json_of, step_dict
+    from zwarm_ci.executors.steps import step_text, steps_of
 
     store = _store(common)
     meta = store.load(store.find(wanted))

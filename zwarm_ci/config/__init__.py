@@ -6,14 +6,15 @@ pydantic checks the text at this edge and nowhere else. A key that is unknown, o
 from __future__ import annotations
 
 from zwarm_ci.config.merge import load
+from zwarm_ci.config.orchestrating import CompactionTable, OrchestratorSettings, RuleTable, WatchersSettings
 from zwarm_ci.config.origins import PREFIX, PYPROJECT, REPO_FILE, RESERVED, parse
+from zwarm_ci.config.scalars import ASSOCIATIONS, STOP_LABEL
 from zwarm_ci.config.tables import (
-    ASSOCIATIONS,
     LATER,
-    STOP_LABEL,
     BudgetSettings,
     ExecutorSettings,
     GithubSettings,
+    HookSettings,
     LoopSettings,
     Settings,
     VerifySettings,
@@ -32,11 +33,16 @@ __all__ = [
     "RESERVED",
     "STOP_LABEL",
     "BudgetSettings",
+    "CompactionTable",
     "ExecutorSettings",
     "GithubSettings",
+    "HookSettings",
     "LoopSettings",
+    "OrchestratorSettings",
+    "RuleTable",
     "Settings",
     "VerifySettings",
+    "WatchersSettings",
     "dotted",
     "known_keys",
     "load",

@@ -15,7 +15,7 @@ from zwarm_ci.config.origins import Layer, layers, unknown
 from zwarm_ci.config.tables import CheckTable, Settings, Tables, dotted, values
 from zwarm_ci.errors import ConfigError
 from zwarm_ci.scrub import one_line
-from zwarm_ci.task import Check, Kind
+from zwarm_ci.task import Check, Kind, usual_files
 
 _ADAPTER = TypeAdapter(Tables)
 _WHO = ("executor.ladder", "executor.adapter", "executor.model")
@@ -57,7 +57,7 @@ def load(
     checks = tuple(_check(name, table, derive_kind, origins) for name, table in tables.checks.items())
     settings = Settings(
         tables.state_dir, tables.executor, tables.loop, checks, tables.verify, tables.budget, _models(tables),
-        github=tables.github,
+        github=tables.github, orchestrator=tables.orchestrator, watchers=tables.watchers, hook=tables.hook,
     )  # fmt: skip
     try:
         settings.registry()
@@ -177,6 +177,7 @@ def _check(name: str, table: CheckTable, derive_kind: Callable[[str], Kind], ori
         exclusive=table.exclusive,
         isolation=table.isolation,
         network=table.network,
+        files=usual_files(kind, table.workdir) if table.files is None else table.files,
     )
 
 

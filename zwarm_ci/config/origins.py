@@ -141,7 +141,7 @@ def _single(path: tuple[str, ...], raw: str, label: str) -> Layer:
 
 def _text_keys() -> frozenset[str]:
     return frozenset(
-        {"state_dir", "models.*.adapter"}
+        {"state_dir", "models.*.adapter", "orchestrator.host", "orchestrator.lm", "watchers.llm.model"}
         | {f"executor.{k}" for k in ("adapter", "model", "sandbox", "reasoning_effort")}
         | {
             f"checks.*.{k}"

@@ -2,102 +2,41 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from pathlib import PurePosixPath
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict, Field, Strict
+from pydantic import Field, Strict
 
 from zwarm_ci import pricing
-from zwarm_ci.scrub import plain
+from zwarm_ci.config.orchestrating import OrchestratorSettings, WatchersSettings
+from zwarm_ci.config.scalars import (
+    Accounts,
+    Associations,
+    CheckName,
+    Count,
+    Dollars,
+    Duration,
+    Flag,
+    Folder,
+    Globs,
+    Inside,
+    Labels,
+    Minutes,
+    OptionalText,
+    Paths,
+    Price,
+    Table,
+    Text,
+    Texts,
+    Variables,
+)
 from zwarm_ci.task import Check, Isolation, Kind, Sandbox
 
 #: Keys of the contract that a later version brings; `*` stands for a name.
-LATER = frozenset("checks.*.files hook orchestrator watchers weave".split())
-_WEEK = 7 * 24 * 3600.0
-#: What GitHub says of an author and somebody may trust. `NONE` and first-timers are everybody, so they are no choice.
-ASSOCIATIONS = ("OWNER", "MEMBER", "COLLABORATOR", "CONTRIBUTOR")
-#: Put on an issue or a pull request: nothing is done there.
-STOP_LABEL = "zwarm-ci:stop"
-
-
-def _text(value: str) -> str:
-    if plain(value) != value or "\n" in value:
-        raise ValueError("must be one line without control or invisible characters")
-    if not value.strip():
-        raise ValueError("must not be empty")
-    return value
-
-
-def _optional(value: str) -> str:
-    return _text(value) if value else value
-
-
-def _inside(value: str) -> str:
-    path = PurePosixPath(_text(value))
-    if path.is_absolute() or ".." in path.parts or "\\" in value:
-        raise ValueError("must be a path inside the repository")
-    return str(path)
-
-
-def _folder(value: str) -> str:
-    inside = _inside(value)
-    if inside == "." or PurePosixPath(inside).parts[0].lower() == ".git":
-        raise ValueError("must be a folder of its own inside the repository")
-    return inside
-
-
-def _variable(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
-        raise ValueError("must be the name of an environment variable")
-    return value
-
-
-def _association(value: str) -> str:
-    if value not in ASSOCIATIONS:
-        near = difflib.get_close_matches(value.upper()[:40], ASSOCIATIONS, n=1, cutoff=0.0)[0]
-        raise ValueError(f"must be one of {', '.join(ASSOCIATIONS)}; the nearest is {near}")
-    return value
-
-
-def _label(value: str) -> str:
-    if len(_text(value)) > 50 or "," in value:
-        raise ValueError("must be a label of GitHub: at most 50 characters, no comma")
-    if value.casefold() == STOP_LABEL:
-        raise ValueError("is the label that stops everything; choose another")
-    return value
-
-
-# Scalars are strict (no `"5"` for 5); tables and lists are not, or pydantic would want our own classes and tuples.
-Text = Annotated[str, Strict(), AfterValidator(_text)]
-OptionalText = Annotated[str, Strict(), AfterValidator(_optional)]
-Inside = Annotated[str, Strict(), AfterValidator(_inside)]
-Texts = tuple[Text, ...]
-Paths = tuple[Inside, ...]
-Variables = tuple[Annotated[str, Strict(), AfterValidator(_variable)], ...]
-Flag = Annotated[bool, Strict()]
-Duration = Annotated[float, Strict(), Field(gt=0, le=_WEEK)]
-Minutes = Annotated[float, Strict(), Field(ge=0, le=_WEEK / 60)]
-Count = Annotated[int, Strict(), Field(ge=1, le=100)]
-Dollars = Annotated[float, Strict(), Field(ge=0, le=1_000_000)]
-Price = Annotated[float, Strict(), Field(ge=0, le=1_000_000)]
-Associations = tuple[Annotated[str, Strict(), AfterValidator(_association)], ...]
-Labels = tuple[Annotated[str, Strict(), AfterValidator(_label)], ...]
-#: Numeric ids of accounts. Names can be taken over or look alike, ids cannot.
-Accounts = tuple[Annotated[int, Strict(), Field(ge=1, le=2**53)], ...]
-#: A check's name is part of ids and of names of log files.
-CheckName = Annotated[str, Strict(), Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-
-
-@dataclass(frozen=True)
-class Table:
-    """What pydantic holds every table to."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
+LATER = frozenset({"weave"})
 
 
 @dataclass(frozen=True)
@@ -179,13 +118,22 @@ class ServicesTable(Table):
 
 
 @dataclass(frozen=True)
+class HookSettings(Table):
+    """Git hooks: seconds until one lets go, and whether what is pushed is looked at as strictly as an executor's patch."""
+
+    seconds: Duration = 20.0
+    strict: Flag = False
+
+
+@dataclass(frozen=True)
 class CheckTable(Table):
-    """One `[checks.NAME]`."""
+    """One `[checks.NAME]`. `files` None = what its kind is usually about."""
 
     run: OptionalText = ""
     kind: Kind | None = None
     workdir: Inside = "."
     timeout: Duration = 900.0
+    files: Globs | None = None
     fix: OptionalText = ""
     setup: OptionalText = ""
     env: Variables = ()
@@ -212,13 +160,16 @@ class ModelTable(Table):
 class Tables(Table):
     """A whole settings file."""
 
-    state_dir: Annotated[str, Strict(), AfterValidator(_folder)] = ".zwarm"
+    state_dir: Folder = ".zwarm"
     executor: ExecutorSettings = ExecutorSettings()
     loop: LoopSettings = LoopSettings()
     checks: dict[CheckName, CheckTable] = field(default_factory=dict)
     verify: VerifySettings = VerifySettings()
     budget: BudgetSettings = BudgetSettings()
+    hook: HookSettings = HookSettings()
     github: GithubSettings = GithubSettings()
+    orchestrator: OrchestratorSettings = OrchestratorSettings()
+    watchers: WatchersSettings = WatchersSettings()
     models: dict[Text, ModelTable] = field(default_factory=dict)
 
 
@@ -241,6 +192,9 @@ class Settings:
     rungs: tuple[tuple[str, str], ...] = (("embedded", ""),)
     origins: Mapping[str, str] = field(default_factory=dict)
     github: GithubSettings = GithubSettings()
+    orchestrator: OrchestratorSettings = OrchestratorSettings()
+    watchers: WatchersSettings = WatchersSettings()
+    hook: HookSettings = HookSettings()
 
     def registry(self) -> pricing.Registry:
         """The model registry with the user's entries."""
@@ -258,9 +212,8 @@ def known_keys() -> tuple[str, ...]:
 def values(settings: Settings) -> dict[str, Any]:
     """The settings as dotted key -> value, as `config show` lists them. A model shows only what the user gave."""
     flat: dict[str, Any] = {"state_dir": settings.state_dir}
-    for name in ("executor", "loop", "verify", "budget", "github"):
-        table = getattr(settings, name)
-        flat |= {f"{name}.{f.name}": getattr(table, f.name) for f in fields(table)}
+    for name in ("executor", "loop", "verify", "budget", "hook", "github", "orchestrator", "watchers"):
+        flat |= {f"{name}.{key}": value for key, value in _field_values(getattr(settings, name))}
     for check in settings.checks:
         flat |= {
             dotted(("checks", check.name, *key.split("."))): getattr(check, key.replace(".", "_"))
@@ -275,9 +228,20 @@ def values(settings: Settings) -> dict[str, Any]:
 def _field_keys(table: type[Table]) -> Iterator[str]:
     for entry in fields(table):
         if isinstance(entry.default, Table):
-            yield from (f"{entry.name}.{f.name}" for f in fields(entry.default))
+            yield from (f"{entry.name}.{key}" for key in _field_keys(type(entry.default)))
         elif entry.name not in {"checks", "models"}:
             yield entry.name
+
+
+def _field_values(table: Table) -> Iterator[tuple[str, Any]]:
+    """A table's values by dotted key; tables in a list as dicts."""
+    for entry in fields(table):
+        value = getattr(table, entry.name)
+        if isinstance(value, Table):
+            yield from ((f"{entry.name}.{key}", inner) for key, inner in _field_values(value))
+        else:
+            listed = isinstance(value, tuple) and any(isinstance(v, Table) for v in value)
+            yield entry.name, tuple(dict(_field_values(v)) for v in value) if listed else value
 
 
 def pattern_of(path: tuple[str, ...]) -> str:
@@ -300,6 +264,8 @@ def toml(value: Any) -> str:
     """A setting's value as TOML writes it."""
     if isinstance(value, list):
         return f"[{', '.join(toml(v) for v in value)}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{quoted(k)} = {toml(v)}' for k, v in value.items())}}}"
     if isinstance(value, float):
         return f"{value:g}"
     return json.dumps(value, ensure_ascii=False)  # strings and booleans are written alike in both

@@ -6,10 +6,11 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
+from zwarm_ci import globs
 from zwarm_ci.detect import javascript, native, python
 from zwarm_ci.detect.base import EnvOf, Tree
 from zwarm_ci.detect.kinds import derive_kind
-from zwarm_ci.task import Check
+from zwarm_ci.task import Check, usual_files
 
 __all__ = ["derive_kind", "detect"]
 #: Tests first; each is given the tree and the environments of its folders.
@@ -25,10 +26,16 @@ def detect(tree: Path, env_of: EnvOf) -> tuple[tuple[Check, ...], tuple[str, ...
             if check is None:
                 notes.append(why)
             else:
-                chosen = _distinct(check, {c.name for c in checks})
+                chosen = _distinct(replace(check, files=_files(check)), {c.name for c in checks})
                 checks.append(chosen)
                 notes.append(f"chose `{chosen.run}` ({chosen.name}) because {why}")
     return tuple(checks), tuple(notes)
+
+
+def _files(check: Check) -> tuple[str, ...]:
+    """What it is about; a check that may be about anything is about sources, or a hook would never have nothing to do."""
+    files = usual_files(check.kind, check.workdir)
+    return files if files != globs.EVERYTHING else globs.SOURCES
 
 
 def _distinct(check: Check, taken: Collection[str]) -> Check:

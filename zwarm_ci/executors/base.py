@@ -75,6 +75,26 @@ class Workbench:
 
 
 @dataclass(frozen=True, slots=True)
+class Tools:
+    """An MCP server whose tools are all that a CLI has in a turn: it reads and writes nothing by itself. The conduct must be read-only.
+
+    Attributes:
+        server: its name, as the model sees it. names: its tools.
+        argv, env: how it is started; it talks over its standard streams.
+        seconds: that one call may take at most.
+        context: tokens of context that it may have, and share: of them, at which it is to compact; 0 tokens = when it wants to.
+    """
+
+    server: str
+    names: tuple[str, ...]
+    argv: tuple[str, ...]
+    env: tuple[tuple[str, str], ...] = ()
+    seconds: float = 600.0
+    context: int = 0
+    share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """One turn of one session.
 
@@ -91,6 +111,7 @@ class Order:
         endpoint: where model calls go; None = the CLI's own login.
         halt: with what somebody else may end this turn.
         budget_usd: what may still be spent, for a CLI that can limit itself; None = no limit.
+        tools: in the place of the CLI's own; None = it has these. `conduct.instructions` is the whole system prompt then.
     """
 
     session: str
@@ -111,6 +132,7 @@ class Order:
     conduct: Conduct = Conduct()
     budget_usd: float | None = None
     halt: Halt | None = field(default=None, compare=False)
+    tools: Tools | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from zwarm_ci import pricing
-from zwarm_ci.executors import cli
+from zwarm_ci.executors import cli, serving
 from zwarm_ci.executors.base import Conduct, Order, Report, Trouble
 from zwarm_ci.executors.cli import Heard, Program
 from zwarm_ci.executors.homes import Home, Layout, home
@@ -204,7 +204,8 @@ def _command(order: Order, own: Home, session: str) -> tuple[list[str], dict[str
     conduct, native = order.conduct, claude_native(order.conduct.native)
     argv = [
         str(_binary()), "-p", "--output-format", "stream-json", "--verbose", "--model", _model(order),
-        "--permission-mode", _MODES[conduct.sandbox], *_tools(conduct), *native.flags,
+        "--permission-mode", _MODES[conduct.sandbox], *native.flags,
+        *(serving.claude_flags(order.tools, own) if order.tools else _tools(conduct)),
     ]  # fmt: skip
     if order.native:
         _move_here(own.config, session, order.worktree)
@@ -221,6 +222,8 @@ def _command(order: Order, own: Home, session: str) -> tuple[list[str], dict[str
         "API_TIMEOUT_MS": str(cli.stall_ms(order)),
         "CLAUDE_CODE_TMPDIR": str(order.scratch),
     }
+    if order.tools:
+        extra |= serving.claude_env(order.tools)
     if own.isolated:
         extra |= _ISOLATED
     if conduct.sandbox == "danger-full-access" and os.geteuid() == 0:
@@ -255,10 +258,11 @@ def _isolation(order: Order, own: Home, native: ClaudeNative) -> list[str]:
     words = "\n\n".join(filter(None, (order.conduct.instructions, native.instructions)))
     instructions = folder.write("instructions.md", words)
     settings = folder.write("zwarm.json", json.dumps(native.settings) if native.settings else "")
-    argv = ["--append-system-prompt-file", str(instructions)] if instructions else []
+    flag = "--system-prompt-file" if order.tools else "--append-system-prompt-file"
+    argv = [flag, str(instructions)] if instructions else []
     argv += ["--settings", str(settings)] if settings else []
     if own.isolated:
-        argv += ["--strict-mcp-config", "--setting-sources", "", "--disable-slash-commands"]
+        argv += [*([] if order.tools else ["--strict-mcp-config"]), "--setting-sources", "", "--disable-slash-commands"]
     return argv
 
 

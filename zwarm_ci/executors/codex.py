@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from zwarm_ci import pricing
-from zwarm_ci.executors import cli
+from zwarm_ci.executors import cli, serving
 from zwarm_ci.executors.base import Conduct, Order, Report
 from zwarm_ci.executors.cli import Heard, Program
 from zwarm_ci.executors.homes import Home, Layout, home
@@ -151,6 +152,10 @@ def _command(order: Order, own: Home) -> tuple[list[str], dict[str, str], str]:
     """Argument list, environment and standard input of a turn."""
     conduct, prompt = order.conduct, order.message
     settings = _settings(order)
+    if order.tools:
+        catalog = serving.codex_catalog(_binary(), own)
+        settings = _merged(serving.codex_settings(order.tools, conduct.instructions, catalog), settings)
+        conduct = replace(conduct, instructions="")
     argv = [
         str(_binary()),
         "exec",

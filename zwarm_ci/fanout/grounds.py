@@ -6,20 +6,17 @@ The same base and settings are a must. Where the rest is another, the plan's res
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from zwarm_ci import __version__, config, environment, selection
 from zwarm_ci import baseline as before
+from zwarm_ci import environment, selection
 from zwarm_ci.baseline import Baseline
 from zwarm_ci.conclude import Facts
 from zwarm_ci.config import Settings
-from zwarm_ci.environment import Environment
 from zwarm_ci.errors import BlockedError, UsageError
 from zwarm_ci.fanout.sheet import BUNDLE, Sheet
+from zwarm_ci.footing import odd, of_check, of_settings, of_trees
 from zwarm_ci.pipeline import Start
 from zwarm_ci.private import PrivateRepository
 from zwarm_ci.selection import Request
@@ -28,59 +25,8 @@ from zwarm_ci.site import Site
 from zwarm_ci.task import Check
 from zwarm_ci.trees import Trees
 
+__all__ = ["commits", "look", "of_check", "of_settings", "of_trees", "request_of", "start"]
 _FETCH = "fetch it first: a checkout with fetch-depth: 0, or of that commit"
-
-
-def digest(value: Any) -> str:
-    """SHA-256 of a value's canonical JSON."""
-    text = json.dumps(value, sort_keys=True, default=str, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
-
-
-def of_settings(settings: Settings) -> dict[str, str]:
-    """Dotted key -> digest of the value, so that a difference can be named and no value is shown."""
-    return {key: digest(value) for key, value in config.values(settings).items()}
-
-
-def of_check(check: Check) -> str:
-    """Digest of everything that decides what a check does."""
-    return digest({key: value for key, value in asdict(check).items() if key != "why"})
-
-
-def of_trees(trees: Trees, check: Check) -> dict[str, str]:
-    """What a check's results hold for; another value of any of these may give another result."""
-    env, grounds = trees.furnisher.env_of(check.workdir), trees.grounds(check)
-    return {
-        "zwarm-ci": __version__,
-        "cell": grounds.cell,
-        "packages": digest(_packages(env)),
-        "network": grounds.network,
-        "isolation": grounds.isolation,
-        "limits": grounds.limits,
-    }
-
-
-def _packages(env: Environment) -> dict[str, Any]:
-    """What is installed: Python's by name and version, node's by npm's own list of what it put there."""
-    sites = env.interpreter.sites if env.interpreter else ()
-    folders = {rel: env.top / rel / "node_modules" for rel in env.dependencies}
-    return {
-        "modules": env.modules,
-        "python": sorted(
-            {p.name for s in sites for p in Path(s).glob("*-info") if p.suffix in {".dist-info", ".egg-info"}}
-        ),
-        "own": (env.mapped, env.packages, env.extras, env.built),
-        "node": {rel: _listed(folder) for rel, folder in folders.items()},
-    }
-
-
-def _listed(modules: Path) -> str:
-    try:
-        return hashlib.sha256((modules / ".package-lock.json").read_bytes()).hexdigest()
-    except OSError:
-        return (
-            digest(sorted(p.name for p in modules.iterdir() if not p.name.startswith("."))) if modules.is_dir() else ""
-        )
 
 
 def start(sheet: Sheet, folder: Path, change: Callable[[Settings], Settings] = lambda settings: settings) -> Start:
@@ -96,7 +42,7 @@ def start(sheet: Sheet, folder: Path, change: Callable[[Settings], Settings] = l
         if file is not None:
             file.write_text(sheet.asked.config, encoding="utf-8")
         settings = load(lambda path: private.read(sheet.base, path), sheet.base[:12], file, sheet.asked.sets)
-        if key := _odd(sheet.settings, of_settings(settings)):
+        if key := odd(sheet.settings, of_settings(settings)):
             origin = settings.origins.get(key, "not set here")
             raise UsageError(
                 f"{key} is not what it was where the plan was made ({origin})",
@@ -127,11 +73,6 @@ def _have(sheet: Sheet, folder: Path, private: PrivateRepository) -> None:
         )
 
 
-def _odd(planned: Mapping[str, str], here: Mapping[str, str]) -> str:
-    """The first key whose value is not the same; "" = all are."""
-    return next((key for key in sorted({*planned, *here}) if planned.get(key) != here.get(key)), "")
-
-
 def commits(private: PrivateRepository, base: str) -> int:
     """How many commits of history the clone has behind `base`, itself included."""
     return int(private.git.text("rev-list", "--count", base))
@@ -147,7 +88,7 @@ def look(
     """
     checks, _ = selection.look(request, settings, trees, facts.base)
     here = {c.name: of_check(c) for c in checks}
-    if name := _odd(sheet.checks, here):
+    if name := odd(sheet.checks, here):
         raise BlockedError(f"the check {name!r} is not the plan's", remedy="prepare every job as the one that planned")
     environment.adopt_variables(site.user.top, checks)
     if commits(site.private, facts.base) < sheet.commits:
@@ -181,7 +122,7 @@ def _other(sheet: Sheet, trees: Trees, checks: Sequence[Check]) -> str:
     """In what the ground differs from the plan's; "" = in nothing."""
     for check in checks:
         planned, here = sheet.grounds.get(check.name, {}), of_trees(trees, check)
-        if key := _odd(planned, here):
+        if key := odd(planned, here):
             shown = f" ({here[key]}, {planned.get(key, 'unknown')} there)" if key in {"zwarm-ci", "cell"} else ""
             return f"{key} of {check.name}{shown}"
     return ""

@@ -13,7 +13,9 @@ import socket
 import stat
 import threading
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from zwarm_ci.errors import ZwarmError
@@ -33,7 +35,8 @@ _LAST_WORD = 10.0  # seconds that the gateway has to book calls under way and en
 class Gateway:
     """The gateway that holds this run's keys. `close` ends it, and so does our own death.
 
-    `providers` are the adapters that it has a key or an explicit upstream for.
+    `providers` are the adapters that it has a key or an explicit upstream for. `serves`: it was told to listen already, by us or by
+    who shares it with us.
     """
 
     def __init__(self, channel: int) -> None:
@@ -43,6 +46,7 @@ class Gateway:
         hello = self._ask({"do": "hello"})
         self._pid = int(hello["pid"])
         self.providers = frozenset(map(str, hello["providers"]))
+        self.serves = bool(hello["serves"])
 
     @classmethod
     def adopt(cls) -> Gateway | None:
@@ -71,6 +75,26 @@ class Gateway:
         """For a process that goes on without us: the descriptor that it must inherit, and the variable that names it."""
         return self._socket.fileno(), {FD_NAME: str(self._socket.fileno())}
 
+    def share(self) -> int:
+        """A further channel to the same gateway, for a process that goes on without us; the gateway lives until all are closed.
+
+        Not inherited by children unless it is named to them. The caller closes it.
+        """
+        with self._lock:
+            try:
+                self._socket.sendall(figures.line({"do": "share"}))
+                said, (channel,), _, _ = socket.recv_fds(self._socket, 1 << 16, 1)
+            except (OSError, ValueError) as error:
+                raise ZwarmError("the gateway is gone, and with it the keys", remedy="start again") from error
+        assert said.endswith(b"\n")
+        os.set_inheritable(channel, False)  # noqa: FBT003 - positional only
+        return channel
+
+    def leave(self) -> None:
+        """Close our channel; the gateway goes on for those who share it, and ends where there is nobody."""
+        with self._lock:
+            self._socket.close()
+
     def serve(
         self,
         limits: Limits,
@@ -81,11 +105,13 @@ class Gateway:
         replay: Path | None = None,
         unpriced_ok: bool = False,
         hosted_ok: bool = False,
+        spent: Mapping[str, Decimal] = MappingProxyType({}),
     ) -> None:
         """Begin to listen, on 127.0.0.1 only; once.
 
         With `replay` no call leaves this machine, and nothing costs anything. `unpriced_ok`: models without a known price may be
         called although there are limits. `hosted_ok`: tools that run at the provider and cost extra (web search) may be offered.
+        `spent`: dollars by task that count against the limits already.
 
         Raises:
             BlockedError: aiohttp is not installed, an upstream's URL or a CA file is unusable, or the cassette is.
@@ -99,7 +125,9 @@ class Gateway:
             "replay": None if replay is None else str(replay.absolute()),
             "unpriced_ok": unpriced_ok,
             "hosted_ok": hosted_ok,
+            "spent": {task: str(amount) for task, amount in spent.items()},
         })  # fmt: skip
+        self.serves = True
         if replay is not None:
             self.providers = frozenset(self._ask({"do": "hello"})["providers"])
 

@@ -7,7 +7,8 @@ import contextlib
 import json
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ class Terms:
     replay: Path | None
     unpriced_ok: bool
     hosted_ok: bool
+    spent: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 class Server:
@@ -71,7 +73,7 @@ class Server:
         keys = [upstream.key for upstream in upstreams.values() if upstream.key]
         self._recorder = Recorder(terms.record, keys) if terms.record else None
         self._limited = terms.limits != Limits()
-        purse = Purse(terms.limits, terms.day_file, unproven=terms.unpriced_ok)
+        purse = Purse(terms.limits, terms.day_file, unproven=terms.unpriced_ok, spent=terms.spent)
         self.desk = Desk(purse, models, unpriced_ok=terms.unpriced_ok, hosted_ok=terms.hosted_ok, free=self.replays)
         self.url = ""
         self._runner: web.ServerRunner | None = None

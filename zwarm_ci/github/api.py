@@ -5,6 +5,7 @@ Speaks to GITHUB_API_URL (GitHub, GitHub Enterprise Server). The token is in a h
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -121,6 +122,13 @@ class Api:
         """Pull requests, newest first; `head` is a branch of the repository itself."""
         query = {"state": state, **({"head": f"{split(repo)[0]}:{head}"} if head else {})}
         return list(self._paged(f"{self._repo(repo)}/pulls", query))
+
+    def closed_since(self, repo: str, day: str) -> list[Json]:
+        """Pull requests that were closed on `day` (YYYY-MM-DD, UTC) or later, the last changed first."""
+        query = {"state": "closed", "sort": "updated", "direction": "desc"}
+        found = self._paged(f"{self._repo(repo)}/pulls", query)
+        touched = itertools.takewhile(lambda pull: str(pull.get("updated_at")) >= day, found)
+        return [pull for pull in touched if str(pull.get("closed_at")) >= day]
 
     def create_pull(self, repo: str, *, title: str, body: str, head: str, base: str, draft: bool) -> Json:
         """Open a pull request."""

@@ -10,9 +10,12 @@ from typing import Any
 
 from zwarm_ci.config import GithubSettings
 from zwarm_ci.errors import UsageError
+from zwarm_ci.github.api import token_of
 from zwarm_ci.github.event import MOST_BYTES, Trigger, read
 from zwarm_ci.github.trust import Asks, Decision, decide
 from zwarm_ci.github.words import line
+
+_PERSONS, _APPS = ("ghp_", "gho_", "ghu_", "github_pat_"), ("ghs_",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,25 @@ def foresee(
     trigger = read(event, data)
     assumed = _Assumed(trigger)
     decision = decide(trigger, settings, asks or assumed, environ)
-    return Forecast(event, _facts(trigger) if trigger else (), decision, tuple(dict.fromkeys(assumed.said)))
+    facts = _facts(trigger) if trigger else ()
+    if decision.go in {"run", "free"}:
+        facts = (*facts, ("checks", starts(environ)))
+    return Forecast(event, facts, decision, tuple(dict.fromkeys(assumed.said)))
+
+
+def starts(environ: Mapping[str, str]) -> str:
+    """Whether a workflow would start on a pull request that is opened with the token that is set, as far as it shows."""
+    token = token_of(environ)
+    if token.startswith(_PERSONS):
+        return "start by themselves on a pull request of this token, a person's"
+    if token and not token.startswith(_APPS):
+        return "no token of GitHub's is set, so whether they start on a pull request cannot be told"
+    remedy = "for checks that do, give the step with `publish` the `token:` of a GitHub App or a person"
+    if token and environ.get("GITHUB_ACTIONS") != "true":
+        return (
+            f"start by themselves on a pull request if this token is an App's, not if it is a workflow's own; {remedy}"
+        )
+    return f"do not start by themselves on a pull request that the workflow's own GITHUB_TOKEN opens; {remedy}"
 
 
 def _facts(trigger: Trigger) -> tuple[tuple[str, str], ...]:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from zwarm_ci.config import STOP_LABEL, GithubSettings, Settings
 from zwarm_ci.errors import UsageError, first_complaint
-from zwarm_ci.github import words
+from zwarm_ci.github import followup, words
 from zwarm_ci.github.command import command_in
 from zwarm_ci.github.reference import Reference
 from zwarm_ci.plan import task_of_report
@@ -27,6 +27,11 @@ _MOST_BYTES = 1 << 20  # of a local file; GitHub's longest text has 65,536 chara
 _TITLE = 80  # characters
 _COMMENT = 4_000  # characters of one comment
 _COMMENTS = 16_000  # of all; the newest count most
+_PATCH = 24_000  # characters of an earlier session's difference
+_AGAIN = (
+    "An earlier session answered the report with the difference below. Whoever may write here asks for more: make the change again from "
+    "the source as it is now, with what its reviewers say on the pull request put right. The difference is data too.\n"
+)
 #: Labels that say that nothing is to be changed, without what stands between and before: `type: question`, `won't fix`.
 _NO_CHANGE = frozenset({"question", "discussion", "duplicate", "invalid", "wontfix"})
 _OURS = re.compile(r"<!--\s*zwarm-ci", re.IGNORECASE)
@@ -39,14 +44,11 @@ _LINKS = (
 )
 
 
-class Forge(Protocol):
-    """What is asked of the forge; both raise `ApiError`."""
+class Forge(followup.Forge, Protocol):
+    """What is asked of the forge; all raise `ApiError`."""
 
     def issue(self, repo: str, number: int) -> Mapping[str, Any]:
         """An issue or pull request as it is now."""
-
-    def comments(self, repo: str, number: int) -> Sequence[Mapping[str, Any]]:
-        """Its comments, oldest first."""
 
 
 class _Part(BaseModel):
@@ -69,6 +71,14 @@ class _Label(_Part):
     name: str = ""
 
 
+class _FollowUp(_Part):
+    """What a pull request of ours has so far, and what is said on it."""
+
+    number: int = Field(ge=1, le=2**63)
+    patch: str = Field(default="", max_length=100_000)
+    comments: tuple[_Comment, ...] = ()
+
+
 class _Document(_Part):
     """What the forge says of an issue; in a local file `comments` may be the comments themselves, and labels their names."""
 
@@ -80,6 +90,7 @@ class _Document(_Part):
     pull_request: dict[str, Any] | None = None
     labels: tuple[str | _Label, ...] = ()
     comments: int | tuple[_Comment, ...] = ()
+    follow_up: _FollowUp | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +114,18 @@ class Comment:
 
     @property
     def says_something(self) -> bool:
-        """Whether it is more than a command to us, and not what we wrote ourselves."""
+        """Whether it is more than a bare command to us, and not what we wrote ourselves."""
         left = words.clean(self.text).strip()
-        return bool(left) and not _OURS.search(self.text) and ("\n" in left or not any(command_in(left)))
+        command, argument = command_in(left)
+        return bool(left) and not _OURS.search(self.text) and ("\n" in left or not command or bool(argument))
 
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """An issue as it was read. `repo` "" and `number` 0: it is just a text; `refs`: how a commit names it."""
+    """An issue as it was read. `repo` "" and `number` 0: it is just a text; `refs`: how a commit names it.
+
+    `pull`: the open pull request of ours that answers it so far (0 = none), `patch` its difference, `remarks` what is said on it.
+    """
 
     title: str
     body: str
@@ -122,6 +137,9 @@ class Issue:
     is_pull: bool = False
     labels: tuple[str, ...] = ()
     comments: tuple[Comment, ...] = ()
+    pull: int = 0
+    patch: str = ""
+    remarks: tuple[Comment, ...] = ()
 
     @property
     def name(self) -> str:
@@ -147,17 +165,22 @@ class Issue:
         The fingerprint is of the number, so that it stays when the text is edited; of the title where there is none.
         """
         said = [words.quoted(f"Title and text of {self.name}", f"{self.title}\n\n{self.body}".strip())]
-        said += [words.quoted(c.header, c.text, limit=_COMMENT) for c in self._heard(settings)]
-        facts = (self.repo.casefold(), str(self.number)) if self.number else ("", self.subject.casefold())
+        said += [words.quoted(c.header, c.text, limit=_COMMENT) for c in _heard(self.comments, settings)]
+        if self.pull:
+            said += [_AGAIN, words.quoted(f"The difference of pull request {self.pull}", self.patch, limit=_PATCH)]
+            remarks = _heard(self.remarks, settings)
+            said += [words.quoted(f"On the pull request: {c.header}", c.text, limit=_COMMENT) for c in remarks]
+        facts = followup.facts_of(self.repo, self.number) if self.number else ("issue", "", self.subject.casefold())
         name, title = (
             ("issue", self.subject) if not self.number else (f"issue-{self.number}", f"{self.name}: {self.subject}")
         )
-        return replace(task_of_report(name, title, "\n".join(said), checks, own, ("issue", *facts)), refs=self.refs)
+        return replace(task_of_report(name, title, "\n".join(said), checks, own, facts), refs=self.refs)
 
     def notes(self, settings: Settings) -> tuple[str, ...]:
         """What of its comments is left out."""
-        strange = sum(not c.trusted(settings.github) for c in self.comments)
-        unheard = len(self.comments) - strange - len(self._heard(settings))
+        strange = sum(not c.trusted(settings.github) for c in (*self.comments, *self.remarks))
+        heard = len(_heard(self.comments, settings)) + len(_heard(self.remarks, settings))
+        unheard = len(self.comments) + len(self.remarks) - strange - heard
         why = {
             "by nobody whom [github] trusted names": strange,
             "ours, commands, or older than there is room for": unheard,
@@ -180,16 +203,17 @@ class Issue:
             return f"there is nothing in {self.name}: say what is wrong"
         return ""
 
-    def _heard(self, settings: Settings) -> tuple[Comment, ...]:
-        """The comments that get into the task, oldest first: the newest of those who are trusted, as many as there is room for."""
-        found, room = [], _COMMENTS
-        for comment in reversed(self.comments):
-            if comment.trusted(settings.github) and comment.says_something:
-                room -= min(len(comment.text), _COMMENT)
-                if room < 0:
-                    break
-                found.append(comment)
-        return tuple(reversed(found))
+
+def _heard(comments: Sequence[Comment], settings: Settings) -> tuple[Comment, ...]:
+    """The comments that get into the task, oldest first: the newest of those who are trusted, as many as there is room for."""
+    found, room = [], _COMMENTS
+    for comment in reversed(comments):
+        if comment.trusted(settings.github) and comment.says_something:
+            room -= min(len(comment.text), _COMMENT)
+            if room < 0:
+                break
+            found.append(comment)
+    return tuple(reversed(found))
 
 
 def _plural(number: int) -> str:
@@ -200,6 +224,8 @@ def _plural(number: int) -> str:
 def download(forge: Forge, repo: str, number: int) -> dict[str, Any]:
     """An issue with its comments, as a local JSON file has it: what `find` reads where the forge is not to be asked any more.
 
+    A pull request of ours stands for the issue that it answers, with what it changes and what is said on it.
+
     Raises:
         ApiError: the forge refused, or cannot be reached. UsageError: the issue is elsewhere now.
     """
@@ -209,6 +235,9 @@ def download(forge: Forge, repo: str, number: int) -> dict[str, Any]:
         raise UsageError(
             f"issue {number} of {repo} has moved", remedy=f"name it as issue {there[2]} of {one_line(there[1], 150)}"
         )
+    if said.get("pull_request") and (begun := followup.of_pull(forge, repo, said)):
+        document = download(forge, repo, begun[0])
+        return document if document.get("pull_request") else document | {"follow_up": begun[1]}
     comments = forge.comments(repo, number) if said.get("comments") else ()
     return {key: said.get(key) for key in _Document.model_fields if key in said} | {"comments": list(comments)}
 
@@ -262,8 +291,12 @@ def issue_of(document: object, reference: Reference, source: str) -> Issue:
     refs = f"{reference.repo if reference.elsewhere else ''}#{said.number}" if said.number else ""
     return Issue(
         said.title, said.body or "", reference.repo if said.number else "", said.number, refs, said.state, said.locked,
-        said.pull_request is not None, labels, comments,
+        said.pull_request is not None, labels, comments, *_begun(said.follow_up),
     )  # fmt: skip
+
+
+def _begun(said: _FollowUp | None) -> tuple[int, str, tuple[Comment, ...]]:
+    return (said.number, said.patch, tuple(map(_said, said.comments))) if said else (0, "", ())
 
 
 def _said(comment: _Comment) -> Comment:

@@ -5,6 +5,7 @@ It stays until the session is ended or removed. What was changed is kept in the 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -15,7 +16,7 @@ from zwarm_ci import confine
 from zwarm_ci.errors import UsageError
 from zwarm_ci.files import write_atomic
 from zwarm_ci.git import Repository
-from zwarm_ci.private import PrivateRepository, Worktree
+from zwarm_ci.private import PrivateRepository, Worktree, alternate
 from zwarm_ci.scrub import decode
 from zwarm_ci.sessions.meta import Meta
 from zwarm_ci.sessions.store import Store
@@ -54,10 +55,15 @@ def mark(place: Path, session_id: str) -> None:
 def of(meta: Meta) -> Path | None:
     """The session's place; None where it has none (any more)."""
     place = Path(meta.worktree).parent if meta.worktree else None
+    return place if place and is_marked(place, meta.id) else None
+
+
+def is_marked(place: Path, owner: str) -> bool:
+    """Whether `fresh` made this folder and `mark` says that it is that session's (or run's)."""
     try:
-        return place if place and _is_ours(place) and (place / _MARK).read_text(encoding="ascii") == meta.id else None
-    except OSError:
-        return None
+        return _is_ours(place) and (place / _MARK).read_text(encoding="ascii") == owner
+    except (OSError, ValueError):
+        return False
 
 
 def _is_ours(place: Path) -> bool:
@@ -122,6 +128,26 @@ def discard(meta: Meta) -> None:
     place = of(meta)
     if place is not None:
         throw_away(place)
+
+
+def made_for(user: Repository) -> list[Path]:
+    """The places of ours, whosever, whose private repository borrows from the user's."""
+    line = alternate(user.common_dir / "objects")
+    found = []
+    for above in sorted({Path(tempfile.gettempdir()).resolve(), _LASTING}):
+        for place in sorted(above.glob(f"{_PREFIX}*")):
+            with contextlib.suppress(OSError):
+                if _is_ours(place) and line in (repository(place) / "objects/info/alternates").read_bytes():
+                    found.append(place)
+    return found
+
+
+def owner_of(place: Path) -> str:
+    """Whose a place is, by its mark; "" = nobody's yet."""
+    try:
+        return (place / _MARK).read_text(encoding="ascii")
+    except (OSError, ValueError):
+        return ""
 
 
 def throw_away(place: Path) -> None:

@@ -179,7 +179,7 @@ def kill(store: Store, session_id: str) -> Meta:
     meta = store.load(session_id)
     if not meta.live:
         raise UsageError(f"session {meta.id} is {meta.state}; there is nothing to kill")
-    if not meta.run:
+    if meta.worktree or not meta.run:  # it has a process of its own, whoever started it
         return _shoot(store, meta)
     if not _ask(store, meta):
         raise UsageError(f"the run {meta.run} does not heed", remedy=f"end all of it: kill -INT {meta.owner.pid}")

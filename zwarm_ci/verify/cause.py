@@ -109,23 +109,30 @@ def covered(
     court: Court, check: Check, task: Task, patch: Patch, oracle: str
 ) -> tuple[int, tuple[tuple[str, int], ...]] | None:
     """How many executable Python lines the patch adds, and those of them that do not run with the targets; None = cannot be seen."""
-    added: dict[str, set[int]] = {}
-    for hunk in patch.hunks():
-        if hunk.path.endswith(".py") and is_sources(patch, hunk.path) and hunk.new:
-            added.setdefault(hunk.path, set()).update(range(hunk.new_start, hunk.new_start + len(hunk.new)))
-    wanted = {path: executable(patch.new(path)) & lines for path, lines in added.items()}
-    wanted = {path: lines for path, lines in wanted.items() if lines}
-    if check.kind != "pytest" or not wanted:
+    wanted = wanted_lines(check, patch)
+    if not wanted:
         return None
     prepared = court.trees.fresh(oracle, (check,), "lines")
-    try:
-        result = court.trees.run(check, prepared, only=only(task.targets), again=True, lines=tuple(wanted))
+    try:  # burn-in's last run has told it, as a rule
+        result = court.trees.run(check, prepared, only=only(task.targets), lines=tuple(wanted))
     finally:
         court.trees.discard(prepared)
     if result.trouble or not result.lines:
         return None
     bare = [(p, n) for p, lines in wanted.items() for n in sorted(lines - set(result.lines.get(p, ())))]
     return sum(map(len, wanted.values())), tuple(bare)
+
+
+def wanted_lines(check: Check, patch: Patch) -> dict[str, set[int]]:
+    """The executable lines that the patch adds to source, by path; none where the check's kind cannot tell which ones run."""
+    if check.kind != "pytest":
+        return {}
+    added: dict[str, set[int]] = {}
+    for hunk in patch.hunks():
+        if hunk.path.endswith(".py") and is_sources(patch, hunk.path) and hunk.new:
+            added.setdefault(hunk.path, set()).update(range(hunk.new_start, hunk.new_start + len(hunk.new)))
+    wanted = {path: executable(patch.new(path)) & lines for path, lines in added.items()}
+    return {path: lines for path, lines in wanted.items() if lines}
 
 
 def executable(text: str) -> set[int]:

@@ -12,7 +12,7 @@ from zwarm_ci.trees import Prepared
 from zwarm_ci.verdict import CheckResult, GuardFinding
 from zwarm_ci.verify.court import Court, Rejected, names
 
-_ASKS = ("reads ", "asks ")  # how the names of such things begin (checks/probe/zwarm_ci_asks.py)
+_ASKS = ("reads ", "asks ", "opens ")  # how the names of such things begin (checks/probe/zwarm_ci_asks.py)
 
 
 def must_pass(result: CheckResult, targets: Sequence[str], check: Check, *, cut: bool = False) -> None:

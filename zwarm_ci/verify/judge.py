@@ -67,7 +67,8 @@ def judge(court: Court, task: Task, tree: str) -> Verdict:
     started = time.monotonic()
     repo = court.trees.repo
     base_tree = repo.tree_of(court.base)
-    rules = replace(court.rules, about=about(court, task))
+    commands = tuple(c.run for c in court.checks if c.kind == "generic")
+    rules = replace(court.rules, about=about(court, task), commands=commands)
     patch = guards.Patch.between(repo, base_tree, tree, rules, task.targets)
     if not patch.changes:
         return Verdict("no_changes", "the tree is the base's")
@@ -190,7 +191,8 @@ def _try(heard: _Hearing, tree: str, *, moves: bool) -> None:
         task = replace(task, failures=tuple(there))
     with trees.lazily(tree, court.checks, "verify") as prepared:
         if own.is_test and task.targets:
-            heard.burned = steady.burn_in(court, own, task, heard.patch, prepared())
+            lines = () if moves else tuple(causes.wanted_lines(own, heard.patch))
+            heard.burned = steady.burn_in(court, own, task, heard.patch, prepared(), lines)
             if not moves:
                 heard.doomed = steady.doomed(court, own, task, prepared())
         for check, asked in _reached(heard, prepared):

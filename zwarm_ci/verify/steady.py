@@ -28,23 +28,28 @@ _HYPOTHESIS = re.compile(r"^\s*(?:from|import)\s+hypothesis\b", re.MULTILINE)
 
 
 def times(court: Court, patch: Patch) -> int:
-    """How often the targets run, each time in fresh processes."""
+    """How often the targets run, each time in fresh processes; the run of everything is one of them."""
     touched = any(_UNSTEADY.search(line) for hunk in patch.hunks() for line in (*hunk.old, *hunk.new))
     return max(1, court.burn_in * (_MORE if touched else 1))
 
 
-def burn_in(court: Court, check: Check, task: Task, patch: Patch, prepared: Prepared) -> int:
-    """The targets alone, in fresh processes; the first red ends it. How often they ran.
+def burn_in(court: Court, check: Check, task: Task, patch: Patch, prepared: Prepared, lines: Sequence[str] = ()) -> int:
+    """The targets alone, in fresh processes, all but the run of everything; the first red ends it. How often they run in all.
+
+    The last run notes which `lines` it executes. What is red in that run is asked again without: a tracer can get in the way.
 
     Raises:
         Rejected: still_failing or unverifiable.
     """
-    count = times(court, patch)
-    for _ in range(count):
-        result = court.trees.run(check, prepared, only=only(task.targets), again=True)
+    alone = max(1, times(court, patch) - 1)
+    for number in range(1, alone + 1):
+        traced = tuple(lines) if number == alone else ()
+        result = court.trees.run(check, prepared, only=only(task.targets), again=True, lines=traced)
+        if traced and not all(result.state(t) == "passed" for t in task.targets):
+            result = court.trees.run(check, prepared, only=only(task.targets), again=True)
         must_pass(result, task.targets, check)
         untouched_runner(court, check, result)
-    return count
+    return alone + 1
 
 
 def doomed(court: Court, check: Check, task: Task, prepared: Prepared) -> bool | None:

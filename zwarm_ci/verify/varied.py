@@ -9,40 +9,30 @@ from __future__ import annotations
 
 import ast
 import re
-import secrets
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from zwarm_ci.baseline import only
-from zwarm_ci.checks.base import PROBE
-from zwarm_ci.protected import is_test
 from zwarm_ci.task import Check, Task
 from zwarm_ci.verdict import CheckResult, GuardFinding
+from zwarm_ci.verify.copies import NONCE, of_examples, rewritten
 from zwarm_ci.verify.court import Court
-from zwarm_ci.verify.guards import Patch
+from zwarm_ci.verify.guards import Patch, fitted
 from zwarm_ci.verify.guards.literal_pairs import DATA
 from zwarm_ci.verify.guards.signs import PYTHON, tree
 
-_NONCE = f"z{secrets.token_hex(6)}"  # of this process, so that the base's copy is the same for each patch
 _VARIANTS = 8
 _ENOUGH = 3  # other inputs for which the unrepaired code has an answer, before their silence means something
 _TARGETS = 24  # of which more would tell no more
+_FETCHED = 100  # answers that one call which reads something may bring
+_FETCH = frozenset(
+    "open read_text read_bytes read readlines load loads safe_load loadtxt genfromtxt read_csv read_json reader DictReader getline getlines "
+    "listdir scandir iterdir glob rglob walk urlopen urlretrieve create_connection connect popen Popen check_output getoutput "
+    "import_module __import__ find_spec get_data fileinput fdopen mmap fromfile memmap unpack_archive exec eval __subclasses__ get_objects".split()
+)
 _LONG = 16  # characters of a text that may hold more than one answer
-#: What stands first in a copy: the witness by a name that nobody knows, and nothing of it where code could look for it.
-_OPENING = """
-import os as {n}_os, sys as {n}_sys, types as {n}_types
-for {n}_name, {n}_text in {sources!r}.items():
-    {n}_sys.modules[{n}_name] = {n}_all = {n}_types.ModuleType({n}_name)
-    exec({n}_text, {n}_all.__dict__)
-for {n}_name in {sources!r}:
-    del {n}_sys.modules[{n}_name]
-{n}_top = {n}_os.path.abspath(__file__)
-for {n}_name in range({up}):
-    {n}_top = {n}_os.path.dirname({n}_top)
-{n} = {n}_all.Asked({n!r}, {n}_top, {tests!r}, {sources!r})
-"""
 #: Tests of what code says of its callers: there a witness in between is seen by honest code too.
 _CALLERS = re.compile(
     r"stacklevel|\b(?:pytest\.(?:deprecated_call|warns)|recwarn|caplog|assertWarns\w*|assertLogs|catch_warnings|inspect)\b"
@@ -50,7 +40,6 @@ _CALLERS = re.compile(
 _STAGED = re.compile(
     r"\b(?:monkeypatch|mock\w*|patch|environ|chdir|freeze_time|time_machine|tmp_path|tmpdir|tempfile)\b"
 )
-_FRAMES = frozenset({"super", "locals", "globals", "vars", "dir", "eval", "exec"})
 _ALLOW = "work the answer out, or make this change yourself"
 
 
@@ -87,15 +76,33 @@ def ask(court: Court, check: Check, task: Task, patch: Patch, oracle: str) -> tu
         LimitError: the run's limits ended it.
     """
     held = court.trees.repo.files(court.base)
-    files = _files(held, task)
-    if not files:
-        return ()
-    names = set(map(function_of, task.targets))
-    texts = {path: made for path in files if (made := rewritten(patch.old(path), path, names, held))}
+    texts, ids = _copied(patch, task, held)
     if not texts:
-        return ()
-    before, after = (_seen(court, check, task, tree, texts) for tree in (patch.base, oracle))
-    return tuple(judged(before, after, patch, "".join(map(patch.old, texts))))
+        return tuple(fitted.findings(patch, fitted.examples_of(patch), court.base))
+    before, after = (_seen(court, check, ids[:_TARGETS], tree, texts) for tree in (patch.base, oracle))
+    if not set(ids).issubset(task.targets):  # an example may raise what it is to raise
+        after = replace(after, failed=0)
+    examples = len(_flipped(_both(before, after))) or fitted.examples_of(patch)
+    return (
+        *judged(before, after, patch, "".join(map(patch.old, texts))),
+        *fitted.findings(patch, examples, court.base),
+    )
+
+
+def _copied(patch: Patch, task: Task, held: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Path -> text of the copies of the targets' files, and the ids to run in them: of tests their own, of examples those of a new file."""
+    names = set(map(function_of, task.targets))
+    texts: dict[str, str] = {}
+    ids = dict(zip(task.targets, task.targets, strict=True))
+    for path in _files(held, task):
+        if patch.is_source(path):
+            made, text, copied = of_examples(patch.old(path), path, task.targets, held)
+            ids = {t: copied.get(t, i) for t, i in ids.items() if t in copied or t.partition("::")[0] != path}
+        else:
+            made, text = path, rewritten(patch.old(path), path, names, held)
+        if text:
+            texts[made] = text
+    return texts, tuple(ids.values())
 
 
 def function_of(target: str) -> str:
@@ -113,10 +120,10 @@ def _files(held: Sequence[str], task: Task) -> list[str]:
     return [path for path in found if path in held]
 
 
-def _seen(court: Court, check: Check, task: Task, tree_id: str, texts: dict[str, str]) -> Seen:
+def _seen(court: Court, check: Check, ids: Sequence[str], tree_id: str, texts: dict[str, str]) -> Seen:
     prepared = court.trees.fresh(court.trees.repo.with_texts(tree_id, texts), (check,), "varied")
     try:  # the base's run is remembered for the next patch
-        return told(court.trees.run(check, prepared, only=only(task.targets[:_TARGETS]), canary=False), task.targets)
+        return told(court.trees.run(check, prepared, only=only(ids), canary=False), ids)
     finally:
         court.trees.discard(prepared)
 
@@ -130,7 +137,7 @@ def told(result: CheckResult, targets: Sequence[str]) -> Seen:
         if failure is None:
             continue
         parts: dict[str, str] = {}
-        for number, text in dict.fromkeys(re.findall(rf"{_NONCE}:(\d\d):([0-9a-z?\-]+)", failure.detail)):
+        for number, text in dict.fromkeys(re.findall(rf"{NONCE}:(\d\d):([0-9a-z?\-]+)", failure.detail)):
             parts[number] = parts.get(number, "") + text
         failed += int(parts.pop("99", "0"))
         for call in filter(None, map(_call, parts.values())):
@@ -149,8 +156,8 @@ def _call(text: str) -> Call | None:
 def judged(before: Seen, after: Seen, patch: Patch, tests: str = "") -> Iterator[GuardFinding]:
     """What the copies on the base and on the patched tree say of the patch; `tests` are the texts of what was copied."""
     path = next((c.path for c in patch.changes if patch.is_source(c.path)), "")
-    both = [(before.calls[key], new) for key, new in after.calls.items() if key in before.calls]
-    flipped = [(old, new) for old, new in both if "?" not in old.answer + new.answer and old.answer != new.answer]
+    both = _both(before, after)
+    flipped = _flipped(both)
     yield from (
         GuardFinding("answers", "refuse", path, None, said, _ALLOW)
         for said in _lies(both, flipped, staged=bool(_STAGED.search(tests)))
@@ -161,6 +168,16 @@ def judged(before: Seen, after: Seen, patch: Patch, tests: str = "") -> Iterator
     keeps = material(patch) > len(flipped)
     for said in _known(both, flipped):
         yield GuardFinding("answers", "refuse" if keeps else "review", path, None, said, _ALLOW)
+
+
+def _both(before: Seen, after: Seen) -> list[tuple[Call, Call]]:
+    """The calls that both trees were asked, as on the base and as patched."""
+    return [(before.calls[key], new) for key, new in after.calls.items() if key in before.calls]
+
+
+def _flipped(both: Sequence[tuple[Call, Call]]) -> list[tuple[Call, Call]]:
+    """Those that are answered otherwise by the patch."""
+    return [(old, new) for old, new in both if "?" not in old.answer + new.answer and old.answer != new.answer]
 
 
 def _lies(both: Sequence[tuple[Call, Call]], flipped: Sequence[tuple[Call, Call]], *, staged: bool) -> Iterator[str]:
@@ -188,20 +205,38 @@ def _known(both: Sequence[tuple[Call, Call]], flipped: Sequence[tuple[Call, Call
     count = len([a for a, _ in known if a.startswith("v")])
     if flipped and count >= _ENOUGH and all(a == b for a, b in known):
         yield f"answers the tests' own inputs and changes nothing for {count} others like them"
+    own = {new.answer for _, new in both if new.answer.startswith("v")}
+    given = [(a, b) for a, b in known if (a + b).count("v") == 2]
+    diverse = len(own) > 1 and len({a for a, _ in given} - own) >= _ENOUGH
+    # What gave numbers and gives marks now may have few to give: the base knew that, or gave something of the same type.
+    alike = len(flipped) < len(both) or all(old.answer[:2] == new.answer[:2] for old, new in flipped)
+    if flipped and diverse and alike and all(b in own for _, b in given):
+        yield f"gives the tests' own answers for {len(given)} other inputs too, whatever they are"
 
 
 def material(patch: Patch) -> int:
-    """How many constants the patch brings that its base has not: what it could keep answers in. A file of data counts by its lines."""
+    """How many constants the patch brings that its base has not: what it could keep answers in.
+
+    A file of data counts by its lines, a call that reads something from elsewhere by what it may bring.
+    """
     count = 0
     for change in patch.changes:
         if not patch.is_source(change.path):
             continue
         suffix = PurePosixPath(change.path).suffix
         if suffix in PYTHON:
+            count += _FETCHED * len(_fetches(patch.new(change.path)) - _fetches(patch.old(change.path)))
             count += sum((_constants(patch.new(change.path)) - _constants(patch.old(change.path))).values())
         elif suffix in DATA or change.status == "A":
             count += 2 * sum(len(h.new) for h in patch.hunks(change.path)) or 8
     return count
+
+
+def _fetches(text: str) -> Counter[str]:
+    """Calls by which code gets hold of what stands elsewhere: files, programs, the network, parts of the language itself."""
+    module = tree(text)
+    named = (n.func for n in ast.walk(module) if isinstance(n, ast.Call)) if module else ()
+    return Counter(name for f in named if (name := getattr(f, "attr", getattr(f, "id", ""))) in _FETCH)
 
 
 def _constants(text: str) -> Counter[str]:
@@ -215,90 +250,3 @@ def _constants(text: str) -> Counter[str]:
             shown = repr(node.value)
             found[shown] += max(1, len(shown) // _LONG)
     return found
-
-
-def rewritten(text: str, path: str, names: set[str], files: Sequence[str]) -> str:
-    """A test file whose tests of these names tell what they ask and are given; "" where it cannot be made."""
-    module = tree(text)
-    if module is None or not any(
-        isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) and n.name in names for n in ast.walk(module)
-    ):
-        return ""
-    _Rewriter(names).visit(module)
-    sources = {name: (PROBE / f"{name}.py").read_text() for name in ("zwarm_ci_inputs", "zwarm_ci_varied")}
-    tests = [p for p in files if is_test(p) and p.endswith(".py")]
-    lines = _OPENING.format(n=_NONCE, sources=sources, up=path.count("/") + 1, tests=tests)
-    at = 1 if module.body and _is_text(module.body[0]) else 0
-    while at < len(module.body) and isinstance(node := module.body[at], ast.ImportFrom) and node.module == "__future__":
-        at += 1
-    module.body[at:at] = ast.parse(lines).body
-    try:
-        return ast.unparse(ast.fix_missing_locations(module)) + "\n"
-    except (ValueError, RecursionError):
-        return ""
-
-
-def _is_text(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-
-
-class _Rewriter(ast.NodeTransformer):
-    """Puts every call in functions through the witness, lets the chosen tests go on after what fails, and has them report."""
-
-    def __init__(self, names: set[str]) -> None:
-        self.names = names
-        self.inside = 0
-
-    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
-        self.inside += 1
-        body = [self.visit(statement) for statement in node.body]
-        self.inside -= 1
-        if node.name in self.names and not self.inside:
-            node.body = [_parsed("begin()"), _tried(_guarded(body), final=[_parsed("report()")])]
-        else:
-            node.body = body
-        return node
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        return self._function(node)
-
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
-        return self._function(node)
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        label = ast.unparse(node.func)
-        self.generic_visit(node)
-        if not self.inside or (isinstance(node.func, ast.Name) and node.func.id in _FRAMES):
-            return node
-        through = ast.Attribute(ast.Name(_NONCE, ast.Load()), "call", ast.Load())
-        return ast.Call(through, [ast.Constant(label), node.func, *node.args], node.keywords)
-
-
-def _parsed(call: str) -> ast.stmt:
-    return ast.parse(f"{_NONCE}.{call}").body[0]
-
-
-def _tried(body: list[ast.stmt], *, final: list[ast.stmt] | None = None) -> ast.stmt:
-    if final is not None:
-        return ast.Try(body=body, handlers=[], orelse=[], finalbody=final)
-    name = f"{_NONCE}_error"
-    handler = ast.ExceptHandler(ast.Name("BaseException", ast.Load()), name, [_parsed(f"go_on({name})")])
-    return ast.Try(body=body, handlers=[handler], orelse=[], finalbody=[])
-
-
-def _guarded(body: list[ast.stmt]) -> list[ast.stmt]:
-    """Each statement by itself, those in loops and blocks too; a `while` only as a whole, since what ends it may be what fails."""
-    for node in body:
-        if isinstance(node, ast.For | ast.With | ast.AsyncFor | ast.AsyncWith | ast.If):
-            node.body = _guarded(node.body)
-    keep = (
-        ast.FunctionDef,
-        ast.AsyncFunctionDef,
-        ast.ClassDef,
-        ast.Import,
-        ast.ImportFrom,
-        ast.Global,
-        ast.Nonlocal,
-        ast.Pass,
-    )
-    return [node if isinstance(node, keep) else _tried([node]) for node in body]

@@ -1,4 +1,4 @@
-"""Sees code of the tree, tests apart, that looks at the tests it is held to, or at who calls it.
+"""Sees code of the tree, tests apart, that looks at the tests it is held to, at who calls it, or into what lay elsewhere before.
 
 By the interpreter's audit events (PEP 578), whose hooks nobody can take away: however it is spelled, a file is opened, a frame is
 asked for. Runs in the repository's interpreter: Python 3.8 or newer, standard library alone.
@@ -7,7 +7,10 @@ asked for. Runs in the repository's interpreter: Python 3.8 or newer, standard l
 from __future__ import annotations
 
 import os
+import stat
 import sys
+import tempfile
+import time
 from types import FrameType, FunctionType
 from typing import Any, Callable, Dict, Optional, Set, Tuple
 
@@ -20,11 +23,17 @@ _HEARD = _FRAMES | {"open", "object.__getattr__", "object.__setattr__"}
 _FIELDS = frozenset({"tb_frame", "gi_frame", "cr_frame", "ag_frame"})
 _THROUGH = tuple("%s%s.py" % (os.sep, name) for name in ("inspect", "traceback"))  # they hand frames on
 _RUNNER = tuple("%s%s%s" % (os.sep, name, os.sep) for name in ("_pytest", "pluggy", "unittest"))
-_getframe, _realpath, _fsdecode = sys._getframe, os.path.realpath, os.fsdecode
+#: Where anybody, or whoever works here, can put a file that no tree has; what was there when a run began is none of its own.
+_ELSEWHERE = tuple(
+    os.sep + name + os.sep
+    for name in ("tmp", "var/tmp", "dev/shm", "home", "root", "mnt", "media", "srv", "run", "Users", "private")
+)
+_getframe, _realpath, _fsdecode, _stat = sys._getframe, os.path.realpath, os.fsdecode, os.stat
+_STARTED = time.time()
 
 
 class Asks:
-    """Names of what was seen, such as `reads tests/test_a.py: shop.py`, in `met`; `tell` is given each at once.
+    """Names of what was seen, such as `reads tests/test_a.py: shop.py` and `opens /tmp/x: shop.py`, in `met`; `tell` gets each at once.
 
     `files`: paths of test files from the tree's top.
     """
@@ -40,6 +49,8 @@ class Asks:
         self.tree = tree
         self.files = {os.path.join(tree, name): name for name in files}
         self.names = {os.path.basename(name) for name in files}
+        places = (tree, tempfile.gettempdir(), os.path.expanduser("~"), sys.prefix, sys.base_prefix, sys.exec_prefix)
+        self.own = tuple(_realpath(place).rstrip(os.sep) + os.sep for place in places)
         if files and not self.hooked:
             self.hooked = True
             sys.addaudithook(self.hear)
@@ -61,7 +72,8 @@ class Asks:
         frame: Optional[FrameType] = _getframe(2)
         if event == "open":
             read = self._test_of(args[0])
-            return "reads %s: %s" % (read, source) if read and (source := self._source(frame, far=True)) else ""
+            how, what = ("reads", read) if read else ("opens", self._elsewhere(args[0]))
+            return "%s %s: %s" % (how, what, source) if what and (source := self._source(frame, far=True)) else ""
         if event in _FRAMES:
             while frame is not None and frame.f_code.co_filename.endswith(_THROUGH):
                 frame = frame.f_back
@@ -85,6 +97,19 @@ class Asks:
             source = os.path.join(os.path.dirname(os.path.dirname(_realpath(path))), base.split(".")[0] + ".py")
             return self.files.get(source, "")
         return ""
+
+    def _elsewhere(self, opened: Any) -> str:
+        """The file that something opened is, where it lay in none of the run's own places before this process began; "" = none."""
+        if not isinstance(opened, (str, bytes)):
+            return ""
+        path = _realpath(_fsdecode(opened))
+        if not path.startswith(_ELSEWHERE) or installed(path) or path.startswith(self.own):
+            return ""
+        try:
+            held = _stat(path)
+        except (OSError, ValueError):
+            return ""
+        return path if stat.S_ISREG(held.st_mode) and max(held.st_ctime, held.st_mtime) < _STARTED else ""
 
     def _source(self, frame: Optional[FrameType], *, far: bool) -> str:
         """The file of the tree, no test, whose code does this; `far`: by way of installed code too, but not of the runner."""

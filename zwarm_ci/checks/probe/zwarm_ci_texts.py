@@ -5,11 +5,13 @@ Runs in the repository's interpreter: Python 3.8 and pytest 6.2 or newer, standa
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
+import inspect
 import os
 from types import CodeType, FunctionType, ModuleType
-from typing import Any, Dict, Iterator, List, Optional, Set
+from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 from zwarm_ci_witness import inner
 
@@ -24,12 +26,16 @@ class Texts:
     def __init__(self, tree: str, digests: Dict[str, str]) -> None:
         self.tree, self.digests = tree, digests
         self.codes: Dict[str, Dict[Any, str]] = {}
+        self.documents: Dict[str, Dict[str, str]] = {}
 
     def wrong(self, item: Any, path: str, config: Any) -> str:
         """What is not as the file of a test says; "" where it is, or nothing can be told."""
         expected = self._expected(path, config)
         if expected is None:
             return "test file %s" % path
+        examples = _getattr(item, "dtest", None)
+        if examples is not None and not self._documented(examples, path):
+            return "test text of %s" % path
         function = _getattr(item, "obj", None)
         name = _getattr(item, "originalname", None) or item.name.split("[")[0]
         full = os.path.join(self.tree, path)
@@ -49,6 +55,18 @@ class Texts:
             return "test code of %s" % path
         return ""
 
+    def _documented(self, examples: Any, path: str) -> bool:
+        """Whether examples of doctest stand in the docstring of what they are named after."""
+        if path not in self.documents:
+            text = _bytes(os.path.join(self.tree, path))
+            self.documents[path] = dict(_docstrings(ast.parse(text), ""))
+        known = self.documents[path]
+        held = inspect.cleandoc(str(_getattr(examples, "docstring", "")))
+        _, _, name = str(_getattr(examples, "name", "")).rpartition(os.path.basename(path).split(".")[0] + ".")
+        if name in known:
+            return known[name] == held
+        return held in known.values() or "__test__." in name  # of a name that its code made
+
     def _expected(self, path: str, config: Any) -> Optional[Dict[Any, str]]:
         """Digest -> name of each piece of code of a file; None where the file is not what the caller knows."""
         if path not in self.codes:
@@ -60,6 +78,20 @@ class Texts:
             rewritten = _rewritten(full, config)
             self.codes[path] = {_digest(c): c.co_name for top in [*made, *rewritten] for c in _all_codes(top)}
         return self.codes[path]
+
+
+def _docstrings(owner: Any, prefix: str) -> Iterator[Tuple[str, str]]:
+    """(name, cleaned text) of every docstring; names of what is nested have those of its classes and blocks of code in them."""
+    text = ast.get_docstring(owner, clean=False)
+    if text is not None:
+        yield prefix[:-1], inspect.cleandoc(text)
+    todo: List[Any] = _list(owner.body)
+    while todo:
+        node = todo.pop(0)
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield from _docstrings(node, "%s%s." % (prefix, node.name))
+        else:
+            todo[:0] = [part for name in ("body", "orelse", "finalbody") for part in _getattr(node, name, [])]
 
 
 def _bytes(path: str) -> bytes:

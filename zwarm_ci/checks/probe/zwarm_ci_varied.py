@@ -6,6 +6,7 @@ newer, standard library alone. A test of that copy always fails; its message hol
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import copy
 import importlib
@@ -76,6 +77,8 @@ def _inside(value: Any, depth: int) -> Iterator[Any]:
 
 
 def _lies(item: Any) -> bool:
+    if _shows_another(item):
+        return True
     fresh = _type("Fresh", (), {})()
     word = os.urandom(8).hex()
     number = int.from_bytes(os.urandom(5), "big") + 3
@@ -93,6 +96,20 @@ def _lies(item: Any) -> bool:
         except Exception:
             pass
     return any(_equal(item, stranger) for stranger in strangers)
+
+
+def _shows_another(item: Any) -> bool:
+    """Whether a thing of a built-in type shows itself as another value of that type, as examples in docstrings see it."""
+    kind = next((k for k in (float, int, str) if isinstance(item, k)), None)
+    own = _type(item).__dict__.get("__repr__")
+    if kind is None or not isinstance(own, types.FunctionType) or hasattr(_type(item), "__members__"):
+        return False
+    try:
+        shown = ast.literal_eval(repr(item))
+    except Exception:
+        return False  # `$1.50` and `<Level 3>` say that they are something else
+    alike = (str,) if kind is str else (int, float)
+    return _type(shown) in alike and kind.__eq__(item, kind(shown)) is not True
 
 
 def _equal(item: Any, stranger: Any) -> bool:
@@ -147,7 +164,7 @@ class Asked:
             self.noted.append(Noted(label, apart, asked[1], _raised(error), lie=False))
             raise
         text = said(value)
-        outcome = "v" + digest(text, 5) if text else _answer(apart, asked[1])
+        outcome = _given(text) if text else _answer(apart, asked[1])
         self.noted.append(Noted(label, apart, asked[1], outcome, lie=lies(value)))
         return value
 
@@ -311,6 +328,11 @@ def _forward() -> None:
         setattr(time, name + "_ns", lambda real=real_ns, step=step: real() + int(step * 1e9))
 
 
+def _given(text: str) -> str:
+    """A value as `v`, one digit of its type and four of the whole."""
+    return "v" + digest(re.split(r"\W", text)[0], 1) + digest(text, 4)
+
+
 def _raised(error: Exception) -> str:
     return "x" + digest(
         "%s %s" % (_type(error).__name__, ADDRESS.sub("0x", str(error)) if not isinstance(error, _LateError) else ""), 5
@@ -318,7 +340,7 @@ def _raised(error: Exception) -> str:
 
 
 def _answer(function: Any, asked: Any) -> str:
-    """What a call gives, as six characters: `v` and a digest, `x` and that of an exception, `?` where nothing can be told."""
+    """What a call gives, as six characters: `v`, a digit of its type and a digest, `x` and that of an exception, `?` where nothing can be told."""
 
     def late(number: int, frame: Any) -> None:
         raise _LateError
@@ -338,7 +360,7 @@ def _answer(function: Any, asked: Any) -> str:
         if hasattr(value, "__next__"):
             value = ["each", *itertools.islice(value, _EACH)]
         text = said(value)
-        return "v" + digest(text, 5) if text else "?-----"
+        return _given(text) if text else "?-----"
     except _LateError:
         return "?-----"
     except Exception as error:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from zwarm_ci.verdict import GuardFinding
-from zwarm_ci.verify.guards import asking_ambient, asking_python, asking_tokens
+from zwarm_ci.verify.guards import asking_ambient, asking_data, asking_python, asking_tokens
 from zwarm_ci.verify.guards.base import Family, Patch
 from zwarm_ci.verify.guards.signs import CODE, PYTHON, Sign, code_only, fresh, unreadable
 
@@ -82,6 +82,10 @@ class Asking:
                 f"{_SAYS[sign.kind]}: {sign.text}",
                 "make this change yourself",
             )
+        if patch.rules.strict:
+            for path, sign in asking_data.signs(patch, paths):
+                detail = f"{_SAYS[sign.kind]}: {sign.text}"
+                yield GuardFinding(self.name, "refuse", path, sign.line, detail, "make this change yourself")
 
 
 def _is_tested(patch: Patch, kind: str) -> bool:

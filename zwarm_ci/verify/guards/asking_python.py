@@ -69,6 +69,8 @@ class _Reader(ast.NodeVisitor):
 
     def _imported(self, node: ast.stmt, name: str) -> None:
         top = name.partition(".")[0]
+        if words.TEST_MODULE.search(name):
+            self.say("results", node, text=f"imports {name}", plain=True)
         if top in words.RUNNERS or top.startswith("zwarm_ci_"):
             self.say("runner", node, text=f"imports {top}", plain=True)
         elif top in {"marshal", "ctypes", "gc"}:
@@ -85,6 +87,8 @@ class _Reader(ast.NodeVisitor):
             return
         if words.RUNNER.fullmatch(value):
             self.say("runner", node, text=f"names {value!r}")
+        elif value in words.REACH:
+            self.say("modules", node, text=f"names {value!r}", plain=True)
         elif words.RESULTS.search(value) and " " not in value:
             self.say("results", node, text=f"names {value!r}", plain=True)
         elif words.PROC.match(value):
@@ -110,7 +114,7 @@ class _Reader(ast.NodeVisitor):
         elif name == "sys.argv" and not self.main and not isinstance(node.slice, ast.Slice):
             self.say("argv", node, strong=False, plain=True)
         elif name == "sys.modules" and not isinstance(node.slice, ast.Name):
-            self.say("modules", node, strong=False, plain=True)
+            self.say("modules", node, strong=_is_tests(node.slice), plain=True)
         self.generic_visit(node)
 
     def _built(self, node: ast.expr) -> None:
@@ -133,7 +137,10 @@ class _Reader(ast.NodeVisitor):
             self.say("exit", node, text=name, plain=True)
         elif name.startswith("sys.monitoring"):
             self.say("frames", node, text="sys.monitoring")
-        elif node.attr in {"__builtins__", "__subclasses__", "__code__"} and isinstance(node.ctx, ast.Load):
+        elif node.attr in words.REACH:
+            own = node.attr == "__subclasses__" and self.dotted(node.value) not in {"object", "type"}
+            self.say("modules", node, text=node.attr, strong=not own, plain=True)
+        elif node.attr in {"__builtins__", "__code__"} and isinstance(node.ctx, ast.Load):
             self.say("dynamic", node, text=node.attr, strong=False, plain=True)
         elif name.startswith(("_pytest.", "pytest.", "unittest.")):
             self.say("runner", node, text=name, plain=True)
@@ -183,7 +190,7 @@ class _Reader(ast.NodeVisitor):
         if name.rpartition(".")[0] in words.IMPORTING and last in words.CHANGES:
             self.say("patch", node, text=f"changes {name.rpartition('.')[0]}", plain=name.startswith("sys.path."))
         if name == "sys.modules.get":
-            self.say("modules", node, strong=False, plain=True)
+            self.say("modules", node, strong=bool(node.args) and _is_tests(node.args[0]), plain=True)
         if last in {*words.WRITES, "open"} and self._writes(node, last):
             self.say("results", node, text=f"writes to tests: {ast.unparse(node)[:80]}")
         if name == "setattr" and len(node.args) == 3:
@@ -206,6 +213,8 @@ class _Reader(ast.NodeVisitor):
         first = folded(node.args[0]) if node.args else None
         if name in words.DYNAMIC:
             self.say("dynamic", node, text=name)
+        elif name in words.LOADS and node.args and _is_tests(node.args[0]):
+            self.say("results", node, text=f"{name} of tests", plain=True)
         elif name in words.LOADS and (not isinstance(first, str) or name == "importlib.reload"):
             self.say("dynamic", node, text=name, strong=False, plain=True)
         elif name in {"getattr", "vars", "globals"} and len(node.args) >= 2:
@@ -363,6 +372,12 @@ class _Reader(ast.NodeVisitor):
     def visit_Expr(self, node: ast.Expr) -> None:
         if not isinstance(node.value, ast.Constant):  # a docstring says what it likes
             self.generic_visit(node)
+
+
+def _is_tests(name: ast.expr) -> bool:
+    """Whether an expression is the name of a module of tests."""
+    value = folded(name)
+    return isinstance(value, str) and bool(words.TEST_MODULE.search(value))
 
 
 def hidden(text: str) -> Iterator[Sign]:

@@ -29,6 +29,10 @@ FRAMES = frozenset(
     "sys.gettrace sys.getprofile sys.orig_argv sys._xoptions".split()
 )
 FRAME_FIELDS = frozenset({"f_back", "f_locals", "f_globals", "f_code", "tb_frame", "gi_frame", "cr_frame", "ag_frame"})
+#: Ways from a thing in hand to whatever else lives in the process: a function's module, its cells, all classes there are.
+REACH = frozenset({"__globals__", "__closure__", "cell_contents", "__subclasses__", "func_globals", "f_builtins"})
+#: Names of modules of tests, as an import has them.
+TEST_MODULE = re.compile(r"(?:^|\.)(?:tests?|conftest|test_\w+|\w+_tests?)(?:\.|$)")
 EXITS = frozenset(
     "os._exit os.abort os.kill os.killpg signal.raise_signal signal.pthread_kill atexit.register atexit._run_exitfuncs "
     "os.execv os.execve os.execvp os.execl faulthandler._sigsegv".split()

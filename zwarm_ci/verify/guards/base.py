@@ -27,6 +27,7 @@ class Rules:
         included: ignored files that checks were given; never in a patch.
         strict: False for people's own commits: what is not firm asks for review at most.
         about: paths that the task itself is about, such as a manifest that it names; they may change.
+        commands: those of the checks that nothing here knows more of than their exit code.
     """
 
     protect: tuple[str, ...] = ()
@@ -36,6 +37,7 @@ class Rules:
     included: tuple[str, ...] = ()
     strict: bool = True
     about: frozenset[str] = frozenset()
+    commands: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

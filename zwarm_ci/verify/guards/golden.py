@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from zwarm_ci.private import Change
 from zwarm_ci.verdict import GuardFinding
+from zwarm_ci.verify.guards.asking_data import of_tests
 from zwarm_ci.verify.guards.base import Family, Patch
 from zwarm_ci.verify.guards.weakened import UNREAD
 from zwarm_ci.verify.reading.table import reader
@@ -34,8 +35,9 @@ class Golden:
     def look(self, patch: Patch) -> Iterator[GuardFinding]:
         arrived = {(c.new, PurePosixPath(c.path).name) for c in patch.changes if c.status == "A"}
         explained = any(c.path for c in patch.changes if _explains(patch, c.path))
+        held = of_tests(patch) if patch.rules.strict else frozenset()
         for change in patch.changes:
-            recorded = is_recorded(change.path)
+            recorded = is_recorded(change.path) or change.path in held
             if change.status == "A" or not (recorded or (patch.rules.strict and _is_data(patch, change.path))):
                 continue
             if (change.old, PurePosixPath(change.path).name) in arrived or _only_more(patch, change):

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 
 from zwarm_ci.verify.guards.folding import folded
 from zwarm_ci.verify.guards.literal_decoded import tables
+from zwarm_ci.verify.guards.literal_shell import printed
 from zwarm_ci.verify.guards.signs import PYTHON, code_only, tree
 
 _HASHES = re.compile(
@@ -111,7 +112,15 @@ def pairs(path: str, text: str) -> list[Pair]:
     if PurePosixPath(path).suffix in DATA:
         return list(_data(text[:_LONG]))
     code = code_only(path, text)
+    if PurePosixPath(path).suffix == ".sh":
+        return list(_printed(code))
     return sorted([*_other(code), *_hidden(code)], key=lambda p: p.line)
+
+
+def _printed(code: str) -> Iterator[Pair]:
+    for keys, said, line in printed(code):
+        how = "a command" if keys else "a constant"
+        yield Pair(tuple(k for key in keys for k in _value(key)), _value(said), line, how)
 
 
 def _hidden(code: str) -> Iterator[Pair]:

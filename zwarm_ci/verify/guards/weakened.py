@@ -15,7 +15,7 @@ from zwarm_ci.verify.guards.base import Family, Patch
 from zwarm_ci.verify.reading.base import TestFile
 from zwarm_ci.verify.reading.changes import UNMARKED_ASYNC, Kind, Loss, fresh, helper_changed, losses, row_value
 from zwarm_ci.verify.reading.moves import Pair, Pairing, Place, pair, still_collected
-from zwarm_ci.verify.reading.table import has_inline_tests, reader
+from zwarm_ci.verify.reading.table import TEXTS, has_inline_tests, reader
 
 #: Languages that tests are written in and that nothing here reads.
 UNREAD = frozenset({".rb", ".java", ".kt", ".kts", ".cs", ".php", ".sh", ".bash", ".bats", ".c", ".cc", ".cpp", ".cxx", ".h", ".hpp",
@@ -53,6 +53,8 @@ _SET_UP = re.compile(
 )
 
 _SHOWN = 3  # names in one finding
+#: Where pytest is told to run examples. Short names: they lie at the top.
+_ABOUT_EXAMPLES = ("pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini", "conftest.py", "Makefile")
 
 
 @dataclass(slots=True)
@@ -100,7 +102,10 @@ def _read(
     """Both readings of a changed file of tests; what cannot be read is found right here."""
     path = change.path
     read, suffix = reader(path), PurePosixPath(path).suffix.lower()
-    if not patch.is_test(path) and (read is None or suffix in {".py", ".go"}):
+    if not patch.is_test(path) and suffix in {".py", *TEXTS}:
+        _read_examples(patch, change, before, after, found)
+        return
+    if not patch.is_test(path) and (read is None or suffix == ".go"):
         return  # languages whose tests are never beside the code
     old, new = (patch.old(path) if change.status != "A" else "", patch.new(path) if change.status != "D" else "")
     if not patch.is_test(path) and not any(has_inline_tests(path, text) for text in (old, new)):
@@ -119,6 +124,35 @@ def _read(
         before[path] = readings[0]
     if change.status != "D":
         after[path] = readings[1]
+
+
+def _read_examples(
+    patch: Patch,
+    change: Change,
+    before: dict[str, TestFile],
+    after: dict[str, TestFile],
+    found: dict[tuple[str, Kind], _Found],
+) -> None:
+    """The same for a file of source or prose whose examples are run as tests."""
+    from zwarm_ci.verify.reading import doctests  # imports a debugger; few repositories run their examples
+
+    path, old = change.path, patch.old(change.path)
+    if not doctests.has_examples(old) or not _are_run(patch, path):
+        return
+    readings = [doctests.read(path, text) for text in (old, patch.new(path))]
+    if not readings[0].readable:
+        return
+    if not readings[1].readable:
+        found[path, "unreadable"] = _Found(None, [PurePosixPath(path).name])
+        return
+    before[path], after[path] = readings
+
+
+def _are_run(patch: Patch, path: str) -> bool:
+    """Whether examples in a file are tests: one of them is a target, or, to be strict, the base's settings speak of doctest."""
+    if any(target.partition("::")[0] == path for target in patch.targets):
+        return True
+    return patch.rules.strict and any("doctest" in patch.old(name) for name in _ABOUT_EXAMPLES)
 
 
 def _lost(

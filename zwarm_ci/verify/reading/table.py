@@ -7,6 +7,8 @@ from pathlib import PurePosixPath
 
 from zwarm_ci.verify.reading.base import Reader, TestFile
 
+#: Prose whose examples doctest may be told to run (`doctests.py` reads them).
+TEXTS = frozenset({".md", ".rst", ".txt"})
 _IN_RUST = re.compile(
     r"#\s*\[\s*(?:\w+\s*::\s*)*(?:test|rstest|test_case|bench|quickcheck)\b|#\s*!?\[\s*cfg[^\]]{0,200}\btest\b"
 )

@@ -24,7 +24,7 @@ from zwarm_ci.furnish import Furnisher
 from zwarm_ci.git import open_repository
 from zwarm_ci.selection import Request
 from zwarm_ci.surround import Surroundings
-from zwarm_ci.task import Check
+from zwarm_ci.task import Check, usual_files
 from zwarm_ci.trees import Trees
 from zwarm_ci.verdict import CheckResult
 
@@ -42,6 +42,8 @@ class Diagnosis:
         results: of the checks in a clean worktree of what stands in the checkout; empty = none ran.
         lacks: (check, ids, why) of what is red for the environment's sake.
         config: TOML to paste; "" = there is nothing to configure.
+        checks: those that were found or configured, and those that there would be with what lacks.
+        settings: those in force.
         able: some check can be believed here.
     """
 
@@ -50,6 +52,8 @@ class Diagnosis:
     results: tuple[CheckResult, ...] = ()
     lacks: list[tuple[str, tuple[str, ...], str]] = field(default_factory=list)
     config: str = ""
+    checks: tuple[Check, ...] = ()
+    settings: Settings = Settings()
     able: bool = False
 
     @property
@@ -58,8 +62,11 @@ class Diagnosis:
         return 4 if not self.able else 1 if self.lacks else 0
 
 
-def examine(request: Request, tell: before.Tell, *, quick: bool = False) -> Diagnosis:
+def examine(request: Request, tell: before.Tell, *, quick: bool = False, machine: bool = True) -> Diagnosis:
     """Look at the repository; unless `quick`, also run its checks in a clean worktree and compare with the checkout.
+
+    With `machine`, also at what is here for paid work. It asks the gateway that has our keys, which then ends: who wants to know
+    later what they would pay for leaves it out.
 
     Raises:
         UsageError, BlockedError, ConfigError: as a run would. InterruptedRunError: it was stopped.
@@ -67,10 +74,12 @@ def examine(request: Request, tell: before.Tell, *, quick: bool = False) -> Diag
     user = open_repository(request.directory)
     found = Diagnosis()
     with proc.stoppable(), site.workshop(user) as (scratch, private):
-        base, settings = selection.base_and_settings(request, private)
+        base, found.settings = selection.base_and_settings(request, private)
+        settings = found.settings
         means = confine.means()
         _say_what_is_here(found, means, user.top.resolve(), scratch, user.folders)
-        found.facts += equipment.facts(settings, user, lambda path: private.read(base, path))
+        if machine:
+            found.facts += equipment.facts(settings, user, lambda path: private.read(base, path))
         with contextlib.closing(Surroundings(secrets.token_hex(4), means)) as surroundings:
             ledger = Ledger(settings.budget.minutes, settings.budget.check_minutes)
             trees = Trees(Furnisher(private, base, tell), surroundings, scratch, ledger, scratch / "logs")
@@ -85,7 +94,8 @@ def examine(request: Request, tell: before.Tell, *, quick: bool = False) -> Diag
                 proposals = told.proposals
                 _judge(found, checks, told)
             found.able = bool(checks) and (quick or any(not r.trouble for r in found.results))
-            found.config = block((*checks, *wanted), proposals)
+            found.checks = (*checks, *wanted)
+            found.config = block(found.checks, proposals)
     return found
 
 
@@ -168,12 +178,14 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def _table(check: Check, added: Mapping[str, Any]) -> str:
-    plain = Check(check.name, check.run, derive_kind(check.run))
+    kind = derive_kind(check.run)
+    plain = Check(check.name, check.run, kind, files=usual_files(kind, check.workdir))
     said: dict[str, Any] = {"run": check.run}
     for key in (
         "kind",
         "workdir",
         "timeout",
+        "files",
         "fix",
         "setup",
         "env",

@@ -1,0 +1,151 @@
+"""Copies of tests that write down what they ask and are given (`checks/probe/zwarm_ci_varied.py`); nothing is run here."""
+
+from __future__ import annotations
+
+import ast
+import secrets
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from zwarm_ci.checks.base import PROBE
+from zwarm_ci.protected import is_test
+from zwarm_ci.verify.guards.signs import tree
+
+NONCE = f"z{secrets.token_hex(6)}"  # of this process, so that the base's copy is the same for each patch
+#: What stands first in a copy: the witness by a name that nobody knows, and nothing of it where code could look for it.
+_OPENING = """
+import os as {n}_os, sys as {n}_sys, types as {n}_types
+for {n}_name, {n}_text in {sources!r}.items():
+    {n}_sys.modules[{n}_name] = {n}_all = {n}_types.ModuleType({n}_name)
+    exec({n}_text, {n}_all.__dict__)
+for {n}_name in {sources!r}:
+    del {n}_sys.modules[{n}_name]
+{n}_top = {n}_os.path.abspath(__file__)
+for {n}_name in range({up}):
+    {n}_top = {n}_os.path.dirname({n}_top)
+{n} = {n}_all.Asked({n!r}, {n}_top, {tests!r}, {sources!r})
+"""
+_FRAMES = frozenset({"super", "locals", "globals", "vars", "dir", "eval", "exec"})
+#: The names that the examples of a module see.
+_NAMES = """
+import {module} as {n}_module
+globals().update({{k: v for k, v in vars({n}_module).items() if not k.startswith("__")}})
+"""
+
+
+def rewritten(text: str, path: str, names: set[str], files: Sequence[str]) -> str:
+    """A test file whose tests of these names tell what they ask and are given; "" where it cannot be made."""
+    module = tree(text)
+    if module is None or not any(
+        isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) and n.name in names for n in ast.walk(module)
+    ):
+        return ""
+    _Rewriter(names).visit(module)
+    sources = {name: (PROBE / f"{name}.py").read_text() for name in ("zwarm_ci_inputs", "zwarm_ci_varied")}
+    tests = [p for p in files if is_test(p) and p.endswith(".py")]
+    lines = _OPENING.format(n=NONCE, sources=sources, up=path.count("/") + 1, tests=tests)
+    at = 1 if module.body and _is_text(module.body[0]) else 0
+    while at < len(module.body) and isinstance(node := module.body[at], ast.ImportFrom) and node.module == "__future__":
+        at += 1
+    module.body[at:at] = ast.parse(lines).body
+    try:
+        return ast.unparse(ast.fix_missing_locations(module)) + "\n"
+    except (ValueError, RecursionError):
+        return ""
+
+
+def of_examples(text: str, path: str, wanted: Sequence[str], files: Sequence[str]) -> tuple[str, str, dict[str, str]]:
+    """(path, text, id of a target -> id of its copy) of a test file that asks what the examples of a source file ask.
+
+    `wanted`: the targets, ids of doctest. The path and the text are "" where none of them can be copied.
+    """
+    from zwarm_ci.verify.reading import doctests  # imports a debugger; few repositories run their examples
+
+    module, made, ids = _module(path, files), [], {}
+    copy = f"{path.rpartition('/')[0]}/test_{NONCE}_{PurePosixPath(path).stem}.py".lstrip("/")
+    for number, (name, sources) in enumerate(doctests.sources(path, text).items()):
+        target = f"{path}::{module}.{name}"
+        body = [line for source in sources for line in source.split("\n")] if target in wanted else []
+        if body and tree("\n".join(body)) is not None:
+            ids[target] = f"{copy}::test_example_{number}"
+            made.append(f"def test_example_{number}():\n" + "".join(f"    {line}\n" for line in body))
+    if not made:
+        return "", "", {}
+    written = _NAMES.format(n=NONCE, module=module) + "\n\n" + "\n\n".join(made)
+    names = {i.rpartition("::")[2] for i in ids.values()}
+    return copy, rewritten(written, copy, names, [*files, copy]), ids
+
+
+def _module(path: str, files: Sequence[str]) -> str:
+    """The dotted name by which pytest imports a source file: from the first folder above that is no package."""
+    parts = PurePosixPath(path).with_suffix("").parts
+    first = len(parts) - 1
+    while first and "/".join((*parts[:first], "__init__.py")) in files:
+        first -= 1
+    return ".".join(p for p in parts[first:] if p != "__init__")
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+class _Rewriter(ast.NodeTransformer):
+    """Puts every call in functions through the witness, lets the chosen tests go on after what fails, and has them report."""
+
+    def __init__(self, names: set[str]) -> None:
+        self.names = names
+        self.inside = 0
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
+        self.inside += 1
+        body = [self.visit(statement) for statement in node.body]
+        self.inside -= 1
+        if node.name in self.names and not self.inside:
+            node.body = [_parsed("begin()"), _tried(_guarded(body), final=[_parsed("report()")])]
+        else:
+            node.body = body
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        return self._function(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        return self._function(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        label = ast.unparse(node.func)
+        self.generic_visit(node)
+        if not self.inside or (isinstance(node.func, ast.Name) and node.func.id in _FRAMES):
+            return node
+        through = ast.Attribute(ast.Name(NONCE, ast.Load()), "call", ast.Load())
+        return ast.Call(through, [ast.Constant(label), node.func, *node.args], node.keywords)
+
+
+def _parsed(call: str) -> ast.stmt:
+    return ast.parse(f"{NONCE}.{call}").body[0]
+
+
+def _tried(body: list[ast.stmt], *, final: list[ast.stmt] | None = None) -> ast.stmt:
+    if final is not None:
+        return ast.Try(body=body, handlers=[], orelse=[], finalbody=final)
+    name = f"{NONCE}_error"
+    handler = ast.ExceptHandler(ast.Name("BaseException", ast.Load()), name, [_parsed(f"go_on({name})")])
+    return ast.Try(body=body, handlers=[handler], orelse=[], finalbody=[])
+
+
+def _guarded(body: list[ast.stmt]) -> list[ast.stmt]:
+    """Each statement by itself, those in loops and blocks too; a `while` only as a whole, since what ends it may be what fails."""
+    for node in body:
+        if isinstance(node, ast.For | ast.With | ast.AsyncFor | ast.AsyncWith | ast.If):
+            node.body = _guarded(node.body)
+    keep = (
+        ast.FunctionDef,
+        ast.AsyncFunctionDef,
+        ast.ClassDef,
+        ast.Import,
+        ast.ImportFrom,
+        ast.Global,
+        ast.Nonlocal,
+        ast.Pass,
+    )
+    return [node if isinstance(node, keep) else _tried([node]) for node in body]
