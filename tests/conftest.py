@@ -27,7 +27,9 @@ def _stopped_by_nobody() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     for name in list(os.environ):
-        if name.startswith(("GIT_", "GITHUB_", "ZWARM_", "PYTEST_ADDOPTS", "PYTHON")) or name in {
+        if name.startswith(
+            ("GIT_", "GITHUB_", "ZWARM_", "OTEL_", "WANDB_", "WF_", "PYTEST_ADDOPTS", "PYTHON")
+        ) or name in {
             "CI",
             "NO_COLOR",
             "FORCE_COLOR",

@@ -111,6 +111,8 @@ budget.tokens = 1000000
 budget.sessions = 12
 llm.model = "haiku"
 llm.every = 3
+[weave]
+project = "team/shop"
 [models."my.model"]
 adapter = "codex"
 aliases = ["mine"]
@@ -177,6 +179,7 @@ def test_every_key_arrives_where_it_belongs() -> None:
         ("golden/**",), settings.verify.allow_test_edits, 6, 7, strict=False, max_files=8, max_lines=9
     )
     assert (settings.budget.minutes, settings.budget.check_minutes) == (10, 0)
+    assert settings.weave.project == "team/shop"
     assert (settings.github.draft, settings.github.labels) == (False, ("bot", "ci"))
     assert (settings.github.trusted, settings.github.bots) == (("OWNER", "CONTRIBUTOR"), (29139614,))
     planner, watchers = settings.orchestrator, settings.watchers
@@ -218,6 +221,7 @@ def test_every_known_key_is_accepted_and_listed(key: str) -> None:
         "host": "codex",
         "threshold_pct": "0.5",
         "rules": '[{ regex = "x" }]',
+        "project": "team/shop",
     }
     last = key.rsplit(".", 1)[-1]
     lists: dict[str, list[str] | list[int]] = {

@@ -49,7 +49,9 @@ BAD = {
         "the nearest known key is checks.t.services.",
     ),
     "isolation of no kind": (b'[checks.t]\nrun = "x"\nisolation = "none"', "checks.t.isolation"),
-    "later version: weave": (b'weave.project = "x"', "weave has no effect in this version"),
+    "a project without its team": (b'weave.project = "x"', "weave.project must be a project of Weave's: TEAM/NAME"),
+    "a project that is a path": (b'weave.project = "a/b/c"', "weave.project must be a project of Weave's"),
+    "an unknown key of weave": (b'weave.entity = "x"', "the nearest known key is weave.project"),
     "no time for hooks": (b"hook.seconds = 0", "hook.seconds must be greater than 0"),
     "an unknown key of hooks": (b"hook.second = 1", "the nearest known key is hook.seconds"),
     "unknown association": (
@@ -253,7 +255,7 @@ def test_random_bytes_never_end_in_a_traceback(data: bytes) -> None:
         assert_one_line(partial(load, toml, project))
 
 
-_WORDS = st.sampled_from([*config.known_keys(), *config.LATER, "x", '"', "*", "\u202e", "\x1b[0m", ""])
+_WORDS = st.sampled_from([*config.known_keys(), "x", '"', "*", "\u202e", "\x1b[0m", ""])
 _VALUES = st.one_of(
     st.text(max_size=20), st.sampled_from(["[]", "{}", "inf", "-1", '["embedded"]', "1e999", "'", '"', "2026-01-01"])
 )

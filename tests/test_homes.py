@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.fakes.told_cli import order
+from zwarm_ci.environment import adopt_variables
 from zwarm_ci.errors import BlockedError
+from zwarm_ci.executors import codex
 from zwarm_ci.executors.base import Conduct
 from zwarm_ci.executors.homes import Layout, home
+from zwarm_ci.task import Check
 
 LAYOUT = Layout("SOME_HOME", ".some", "login.json")
 
@@ -120,3 +125,21 @@ def test_files_of_ours_come_and_go(tmp_path: Path, own: Path) -> None:
         assert made.write("notes.md", "") is None
         assert made.write("notes.md", "") is None
         assert not (made.config / "notes.md").exists()
+
+
+def test_a_repositorys_env_file_chooses_no_program_and_no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even where a check lists the variable's name, so that it is handed on to the check."""
+    names = ("ZWARM_CI_CODEX", "CODEX_HOME")
+    for name in (*names, "CI"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / ".env").write_text(f"ZWARM_CI_CODEX={sys.executable}\nCODEX_HOME={tmp_path}\n")
+    before = (codex.PROGRAM.find(), codex.LAYOUT.own)
+    adopt_variables(tmp_path, [Check("tests", "true", "generic", env=names)])
+    try:
+        assert [os.environ.get(name) for name in names] == [sys.executable, str(tmp_path)]
+        assert (codex.PROGRAM.find(), codex.LAYOUT.own) == before
+    finally:
+        for name in names:
+            os.environ.pop(name, None)
+    monkeypatch.setenv("ZWARM_CI_CODEX", "/bin/sh")
+    assert codex.PROGRAM.find() == Path("/bin/sh"), "a person's own word counts"

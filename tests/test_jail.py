@@ -14,6 +14,8 @@ from tests.fakes.told_cli import order
 from zwarm_ci.executors import jail
 from zwarm_ci.executors.base import Conduct, Report
 from zwarm_ci.executors.claude import Claude
+from zwarm_ci.proc import run
+from zwarm_ci.scrub import decode
 from zwarm_ci.task import Sandbox
 
 RESULT = {"type": "result", "subtype": "success", "is_error": False, "result": "done", "usage": {}, "modelUsage": {}}
@@ -124,3 +126,11 @@ def test_where_a_container_allows_no_view_of_processes_the_files_are_guarded_sti
 def test_without_bubblewrap_the_remedy_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert jail.means() == ((), "bubblewrap is not installed (apt install bubblewrap)")
+
+
+def test_the_kernels_settings_are_out_of_reach_to_root_too(tmp_path: Path) -> None:
+    """Opened for writing and not written: the bare file system of processes lets root, without a capability."""
+    prefix = jail.jail([tmp_path])
+    for file in ("/proc/sys/kernel/core_pattern", "/proc/sys/kernel/hostname"):
+        done = run([*prefix, "sh", "-c", f": >> {file}"], cwd=tmp_path)
+        assert done.code != 0, decode(done.stderr)

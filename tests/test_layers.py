@@ -27,7 +27,7 @@ LEVELS = [
     purse
     gateway
     checks site inplace
-    detect services submodules
+    detect services submodules tracing
     setups
     diagnose surround furnish
     trees

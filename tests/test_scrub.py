@@ -85,3 +85,7 @@ def test_a_fence_is_longer_than_what_it_holds() -> None:
     assert made.startswith("`````\n")
     assert made.endswith("\n`````\n")
     assert "::error" not in made
+
+
+def test_one_line_is_printable_whatever_a_newer_unicode_has() -> None:
+    assert scrub.one_line("a\u0378b") == "a\ufffdb"

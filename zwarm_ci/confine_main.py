@@ -17,7 +17,7 @@ import sys
 
 TYPE_CHECKING = False  # `typing` costs 5 ms; type checkers know the name
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import NoReturn
 
 FAILED = 125
@@ -86,9 +86,35 @@ def main(words: Sequence[str]) -> int:
         limit(plan.limits)
         become(plan.command)
     except (OSError, ValueError) as error:
-        said = (isinstance(error, OSError) and error.strerror) or str(error)
-        os.write(2, os.fsencode(f"{SAYS}{' '.join(said.split())}\n"))
-        return FAILED
+        return refused(error)
+
+
+def refused(error: OSError | ValueError) -> int:
+    """Say in one line why the command cannot begin; the exit code for that."""
+    said = (isinstance(error, OSError) and error.strerror) or str(error)
+    os.write(2, os.fsencode(f"{SAYS}{' '.join(said.split())}\n"))
+    return FAILED
+
+
+def below(work: Callable[[], int]) -> int:
+    """Have a child do `work` and end with what it gives; its exit code (128 + n for signal n). Whatever else ends meanwhile is reaped."""
+    child = os.fork()
+    if not child:
+        code = FAILED
+        try:
+            code = work()
+        except (OSError, ValueError) as error:
+            code = refused(error)
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+            raise
+        finally:  # never back up the stack: that is the parent's
+            os._exit(code)
+    while True:
+        pid, status = os.wait()
+        if pid == child:
+            code = os.waitstatus_to_exitcode(status)
+            return code if code >= 0 else 128 - code
 
 
 def enter(plan: Plan) -> None:
@@ -97,24 +123,24 @@ def enter(plan: Plan) -> None:
     Raises:
         OSError: the kernel, or a policy above it, refuses; the message says what.
     """
-    bound = _capabilities("CapBnd")
+    bound = capabilities("CapBnd")
     folder = os.getcwd()
     if plan.join:
         _join(*plan.join)
     wanted = (0 if plan.network else _NEW_NETWORK) | (_NEW_MOUNTS if plan.overlays else 0)
-    if wanted and _capabilities("CapEff") >= {_CAP_NET_ADMIN, _CAP_SYS_ADMIN}:
-        _call("unshare", wanted)
+    if wanted and capabilities("CapEff") >= {_CAP_NET_ADMIN, _CAP_SYS_ADMIN}:
+        call("unshare", wanted)
     elif wanted:
-        _unshare_as_user(wanted)
+        unshare_as_user(wanted)
     if not plan.network:
         _loopback_up()
     if plan.overlays:
-        _call("mount", b"none", b"/", None, _RECURSIVE | _SLAVE, None)  # ours do not reach out; theirs still reach in
+        call("mount", b"none", b"/", None, _RECURSIVE | _SLAVE, None)  # ours do not reach out; theirs still reach in
         for top, upper, work in plan.overlays:
             _cover(os.path.realpath(top), os.path.realpath(upper), os.path.realpath(work))
         os.chdir(folder)  # the same name, but now what lies over it
-    for capability in _capabilities("CapBnd") - bound:  # a new user namespace begins with all there are
-        _call("prctl", _DROP_BOUND, capability, 0, 0, 0)
+    for capability in capabilities("CapBnd") - bound:  # a new user namespace begins with all there are
+        call("prctl", _DROP_BOUND, capability, 0, 0, 0)
 
 
 def _into(group: str) -> None:
@@ -136,35 +162,43 @@ def limit(limits: Sequence[tuple[str, int]]) -> None:
         resource.setrlimit(kinds[what], (most, most))
 
 
-def _call(name: str, *args: int | bytes | None) -> None:
-    if getattr(_libc, name)(*(ctypes.c_ulong(a) if isinstance(a, int) else a for a in args)) < 0:
-        raise _error(ctypes.get_errno(), name)
+def call(name: str, *args: int | bytes | None, about: str = "") -> int:
+    """What a function of the C library answers.
+
+    Raises:
+        OSError: it failed; the message says which (`about`) and why.
+    """
+    answer: int = getattr(_libc, name)(*(ctypes.c_ulong(a) if isinstance(a, int) else a for a in args))
+    if answer < 0:
+        raise failure(ctypes.get_errno(), about or name)
+    return answer
 
 
-def _error(number: int, about: str) -> OSError:
+def failure(number: int, about: str) -> OSError:
+    """The error to raise for an error number of the kernel's."""
     return OSError(number, f"{about}: {os.strerror(number)}")
 
 
-def _capabilities(row: str) -> set[int]:
+def capabilities(row: str) -> set[int]:
     """Numbers of the capabilities in a row of /proc/self/status (proc(5))."""
     with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
         mask = next(int(line.split()[1], 16) for line in file if line.startswith(f"{row}:"))
     return {number for number in range(mask.bit_length()) if mask >> number & 1}
 
 
-def _unshare_as_user(wanted: int) -> None:
+def unshare_as_user(wanted: int) -> None:
     """The same in a user namespace of our own, in which we have the ids that we had: tests and git see the same owner.
 
     It gives every capability inside, until exec takes them away from whoever is not root.
     """
     user, group = os.geteuid(), os.getegid()
-    _call("unshare", _NEW_USER | wanted)
+    call("unshare", _NEW_USER | wanted)
     for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
         handle = os.open(f"/proc/self/{name}", os.O_WRONLY)
         try:
             os.write(handle, text.encode())
         except OSError as error:
-            raise _error(error.errno or 0, name) from error
+            raise failure(error.errno or 0, name) from error
         finally:
             os.close(handle)
 
@@ -177,7 +211,7 @@ def _loopback_up() -> None:
         request[16:18] = flags.to_bytes(2, sys.byteorder)
         fcntl.ioctl(handle.fileno(), _SET_FLAGS, bytes(request))
     except OSError as error:
-        raise _error(error.errno or 0, "loopback") from error
+        raise failure(error.errno or 0, "loopback") from error
     finally:
         handle.close()
 
@@ -207,11 +241,11 @@ def _cover(top: str, upper: str, work: str) -> None:
 def _mount_overlay(top: str, options: str) -> None:
     """Without fsync where the kernel can (5.10): else each file of `top` that is changed costs one, milliseconds."""
     try:
-        _call("mount", b"overlay", os.fsencode(top), b"overlay", 0, f"{options},volatile".encode())
+        call("mount", b"overlay", os.fsencode(top), b"overlay", 0, f"{options},volatile".encode())
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
-        _call("mount", b"overlay", os.fsencode(top), b"overlay", 0, options.encode())
+        call("mount", b"overlay", os.fsencode(top), b"overlay", 0, options.encode())
 
 
 def _mounts() -> list[str]:
@@ -234,7 +268,7 @@ def _marks(work: str) -> str:
             refused = error.errno or 0
         else:
             return options
-    raise _error(refused, f"extended attributes in {work}")
+    raise failure(refused, f"extended attributes in {work}")
 
 
 def _join(pid: str, start: str) -> None:
@@ -244,12 +278,12 @@ def _join(pid: str, start: str) -> None:
     except FileNotFoundError as error:
         raise OSError(errno.ESRCH, f"holder {pid} is gone") from error
     except PermissionError as error:
-        raise _error(errno.EPERM, f"holder {pid} is not ours, or we are in another namespace already") from error
+        raise failure(errno.EPERM, f"holder {pid} is not ours, or we are in another namespace already") from error
     if start_time(pid) != start:
         raise OSError(errno.ESRCH, f"holder {pid} is gone, and its number is somebody else's")
     for handle, kind in zip(handles, ("user", "net"), strict=True):
         if not os.path.samestat(os.fstat(handle), os.stat(f"/proc/self/ns/{kind}")):
-            _call("setns", handle, 0)
+            call("setns", handle, 0)
         os.close(handle)
 
 
@@ -303,16 +337,21 @@ def probe() -> int:
     return 0
 
 
+def heed(*signums: int) -> None:
+    """Have these signals do again what they do by default."""
+    for signum in signums:
+        _libc.signal(signum, None)
+
+
 def become(command: Sequence[str]) -> NoReturn:
     """Exec, with signals and environment as they were given to us."""
-    for signum in (_SIGPIPE, _SIGXFSZ):  # Python ignores them, and what is ignored stays so over exec
-        _libc.signal(signum, None)
+    heed(_SIGPIPE, _SIGXFSZ)  # Python ignores them, and what is ignored stays so over exec
     with open("/proc/self/environ", "rb") as file:  # not os.environ: Python may have added LC_CTYPE (PEP 538)
         given = (entry.partition(b"=") for entry in file.read().split(b"\0") if entry)
     try:
         os.execvpe(command[0], list(command), {name: value for name, _, value in given})  # noqa: S606 - no shell is meant
     except OSError as error:
-        raise _error(error.errno or 0, command[0]) from error
+        raise failure(error.errno or 0, command[0]) from error
 
 
 if __name__ == "__main__":

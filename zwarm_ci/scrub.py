@@ -171,6 +171,8 @@ def plain(text: str) -> str:
 def one_line(text: str, limit: int = 200) -> str:
     """`text` as one printable line of at most `limit` characters."""
     flat = " ".join(plain(text).split())
+    if not flat.isprintable():  # characters that this Python's Unicode does not know yet
+        flat = "".join(c if c.isprintable() else "\ufffd" for c in flat)
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 

@@ -17,6 +17,7 @@ from zwarm_ci.git import Repository, open_repository
 from zwarm_ci.private import PrivateRepository
 from zwarm_ci.reports.write import write_all
 from zwarm_ci.selection import Request
+from zwarm_ci.tracing.export import exported
 from zwarm_ci.verdict import Outcome, in_short
 
 
@@ -84,4 +85,4 @@ def told(
         outcome = conclude(facts)
     write_all(outcome, site.folder)
     places.end(site, outcome.status, outcome.exit_code, **in_short(outcome))
-    return Finished(outcome, site.folder, site.user)
+    return Finished(exported(outcome, site.folder, settings.weave.project), site.folder, site.user)

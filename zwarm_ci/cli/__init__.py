@@ -41,6 +41,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "publish": ("publish", "Push a run's branch and open or update its pull request; needs a write token."),
     "orchestrate": ("orchestrate", "An LLM plans, delegates and verifies; code holds it to that."),
     "pilot": ("pilot", "The same tools, and a person leads: each line is a turn of the LLM."),
+    "checkpoint": (
+        "checkpoint",
+        "How a pilot stood after each turn, and back there: files, verdicts, what is accepted.",
+    ),
     "interactive": ("interactive", "A prompt over sessions: start, watch, converse, verify, end them."),
     "mcp": ("mcp", "The orchestrator's tools over MCP, for any host (stdio)."),
 }

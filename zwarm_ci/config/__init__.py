@@ -10,7 +10,6 @@ from zwarm_ci.config.orchestrating import CompactionTable, OrchestratorSettings,
 from zwarm_ci.config.origins import PREFIX, PYPROJECT, REPO_FILE, RESERVED, parse
 from zwarm_ci.config.scalars import ASSOCIATIONS, STOP_LABEL
 from zwarm_ci.config.tables import (
-    LATER,
     BudgetSettings,
     ExecutorSettings,
     GithubSettings,
@@ -18,6 +17,7 @@ from zwarm_ci.config.tables import (
     LoopSettings,
     Settings,
     VerifySettings,
+    WeaveSettings,
     dotted,
     known_keys,
     toml,
@@ -26,7 +26,6 @@ from zwarm_ci.config.tables import (
 
 __all__ = [
     "ASSOCIATIONS",
-    "LATER",
     "PREFIX",
     "PYPROJECT",
     "REPO_FILE",
@@ -43,6 +42,7 @@ __all__ = [
     "Settings",
     "VerifySettings",
     "WatchersSettings",
+    "WeaveSettings",
     "dotted",
     "known_keys",
     "load",

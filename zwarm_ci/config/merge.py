@@ -58,6 +58,7 @@ def load(
     settings = Settings(
         tables.state_dir, tables.executor, tables.loop, checks, tables.verify, tables.budget, _models(tables),
         github=tables.github, orchestrator=tables.orchestrator, watchers=tables.watchers, hook=tables.hook,
+        weave=tables.weave,
     )  # fmt: skip
     try:
         settings.registry()

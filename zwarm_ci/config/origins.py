@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from zwarm_ci.config.tables import LATER, Tables, dotted, known_keys, pattern_of, quoted
+from zwarm_ci.config.tables import Tables, dotted, known_keys, pattern_of, quoted
 from zwarm_ci.errors import ConfigError, UsageError
 from zwarm_ci.scrub import one_line
 
@@ -141,7 +141,7 @@ def _single(path: tuple[str, ...], raw: str, label: str) -> Layer:
 
 def _text_keys() -> frozenset[str]:
     return frozenset(
-        {"state_dir", "models.*.adapter", "orchestrator.host", "orchestrator.lm", "watchers.llm.model"}
+        {"state_dir", "models.*.adapter", "orchestrator.host", "orchestrator.lm", "watchers.llm.model", "weave.project"}
         | {f"executor.{k}" for k in ("adapter", "model", "sandbox", "reasoning_effort")}
         | {
             f"checks.*.{k}"
@@ -159,11 +159,8 @@ def _toml_value(raw: str) -> Any:
 
 
 def unknown(label: str, path: tuple[str, ...]) -> ConfigError:
-    """The error for a key that this version does not take: what is near, or that a later version brings it."""
+    """The error for a key that this version does not take: what is near."""
     pattern, key = pattern_of(path), one_line(dotted(path))
-    parts = pattern.split(".")
-    if any(".".join(parts[:n]) in LATER for n in range(1, len(parts) + 1)):
-        return ConfigError(f"{label}: {key} has no effect in this version", remedy="remove it")
     keys = [*known_keys(), *(f.name for f in fields(Tables))]
     near = difflib.get_close_matches(pattern[:200], keys, n=1, cutoff=0.0)[0]
     if "*" in near and len(path) > 1:

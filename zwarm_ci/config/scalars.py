@@ -74,6 +74,12 @@ def _label(value: str) -> str:
     return value
 
 
+def _project(value: str) -> str:
+    if value and not re.fullmatch(r"[\w.-]{1,100}/[\w.-][\w. -]{0,127}", value, re.ASCII):
+        raise ValueError("must be a project of Weave's: TEAM/NAME")
+    return value
+
+
 # Scalars are strict (no `"5"` for 5); tables and lists are not, or pydantic would want our own classes and tuples.
 Text = Annotated[str, Strict(), AfterValidator(_text)]
 OptionalText = Annotated[str, Strict(), AfterValidator(_optional)]
@@ -91,6 +97,8 @@ Dollars = Annotated[float, Strict(), Field(ge=0, le=1_000_000)]
 Price = Annotated[float, Strict(), Field(ge=0, le=1_000_000)]
 Associations = tuple[Annotated[str, Strict(), AfterValidator(_association)], ...]
 Labels = tuple[Annotated[str, Strict(), AfterValidator(_label)], ...]
+#: A project of Weave's; without a team it takes no traces.
+WeaveProject = Annotated[str, Strict(), AfterValidator(_project)]
 #: Numeric ids of accounts. Names can be taken over or look alike, ids cannot.
 Accounts = tuple[Annotated[int, Strict(), Field(ge=1, le=2**53)], ...]
 #: A check's name is part of ids and of names of log files.

@@ -32,11 +32,9 @@ from zwarm_ci.config.scalars import (
     Text,
     Texts,
     Variables,
+    WeaveProject,
 )
 from zwarm_ci.task import Check, Isolation, Kind, Sandbox
-
-#: Keys of the contract that a later version brings; `*` stands for a name.
-LATER = frozenset({"weave"})
 
 
 @dataclass(frozen=True)
@@ -110,6 +108,13 @@ class GithubSettings(Table):
 
 
 @dataclass(frozen=True)
+class WeaveSettings(Table):
+    """Where a run's trace goes beside an OpenTelemetry endpoint: `project` is TEAM/NAME of Weave's; "" = nowhere."""
+
+    project: WeaveProject = ""
+
+
+@dataclass(frozen=True)
 class ServicesTable(Table):
     """What a check needs running beside it: the command that starts it in a worktree, and the one that ends it."""
 
@@ -170,6 +175,7 @@ class Tables(Table):
     github: GithubSettings = GithubSettings()
     orchestrator: OrchestratorSettings = OrchestratorSettings()
     watchers: WatchersSettings = WatchersSettings()
+    weave: WeaveSettings = WeaveSettings()
     models: dict[Text, ModelTable] = field(default_factory=dict)
 
 
@@ -195,6 +201,7 @@ class Settings:
     orchestrator: OrchestratorSettings = OrchestratorSettings()
     watchers: WatchersSettings = WatchersSettings()
     hook: HookSettings = HookSettings()
+    weave: WeaveSettings = WeaveSettings()
 
     def registry(self) -> pricing.Registry:
         """The model registry with the user's entries."""
@@ -212,7 +219,7 @@ def known_keys() -> tuple[str, ...]:
 def values(settings: Settings) -> dict[str, Any]:
     """The settings as dotted key -> value, as `config show` lists them. A model shows only what the user gave."""
     flat: dict[str, Any] = {"state_dir": settings.state_dir}
-    for name in ("executor", "loop", "verify", "budget", "hook", "github", "orchestrator", "watchers"):
+    for name in ("executor", "loop", "verify", "budget", "hook", "github", "orchestrator", "watchers", "weave"):
         flat |= {f"{name}.{key}": value for key, value in _field_values(getattr(settings, name))}
     for check in settings.checks:
         flat |= {

@@ -20,6 +20,8 @@ _NATIVE = re.compile(
     r"\.(c|cc|cpp|cxx|h|hh|hpp|pyx|pxd|pxi|rs|f|f90|zig|pyf)$|(^|/)(setup\.py|CMakeLists\.txt|meson\.build|Cargo\.(toml|lock)|build\.rs)$"
 )
 _PAIR = re.compile(r"""["']?([\w.-]+)["']?\s*[:=]\s*["']?([^\s"',]{8,})["']?""")
+#: What `.env` gave us. It is there to be handed on, and has no say in where we go ourselves.
+_adopted: dict[str, str] = {}
 _MANY = 5_000  # ignored files below a package; more is data, not something that an install built
 
 
@@ -84,9 +86,14 @@ def adopt_variables(top: Path, checks: Iterable[Check]) -> None:
     names = {name for check in checks for name in check.env}
     if names and os.environ.get("CI", "").lower() not in {"true", "1"}:
         for name, value in _dotenv(text_of(top / ".env")):
-            if name in names:
-                os.environ.setdefault(name, value)
+            if name in names and name not in os.environ:
+                os.environ[name] = _adopted[name] = value
     conceal(names)
+
+
+def given() -> dict[str, str]:
+    """Our environment as whoever started us gave it, without what `.env` added."""
+    return {name: value for name, value in os.environ.items() if _adopted.get(name) != value}
 
 
 def _dotenv(text: str) -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from zwarm_ci.environment import given
 from zwarm_ci.errors import BlockedError, ConfigError
 from zwarm_ci.executors.base import Conduct, Order, Report, State, Trouble
 from zwarm_ci.executors.homes import Home, Layout
@@ -83,7 +84,7 @@ class Program:
         """The file to start: the variable's, else the first on PATH; None where there is none that can be executed."""
         import shutil
 
-        named = os.environ.get(self.variable)
+        named = given().get(self.variable)
         found = shutil.which(os.path.expanduser(named) if named else self.name)  # noqa: PTH111 - as the shell does it
         return Path(found).absolute() if found else None
 
@@ -91,7 +92,7 @@ class Program:
         """Why it cannot be started, with the remedy; "" = it can."""
         if self.find():
             return ""
-        if named := os.environ.get(self.variable):
+        if named := given().get(self.variable):
             return f"{self.variable} names {one_line(named)}, which is no program (set it to {self.name}'s path)"
         return f"{self.name} is not installed ({self.install}, or set {self.variable})"
 

@@ -7,11 +7,11 @@ length of a turn, where no gateway holds a key.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from zwarm_ci.environment import given
 from zwarm_ci.errors import BlockedError
 from zwarm_ci.executors.base import Order
 from zwarm_ci.files import write_atomic
@@ -30,7 +30,7 @@ class Layout:
     @property
     def own(self) -> Path:
         """The user's own folder."""
-        named = os.environ.get(self.variable)
+        named = given().get(self.variable)
         return (Path(named) if named else Path("~") / self.folder).expanduser()
 
     @property

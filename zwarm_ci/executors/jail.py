@@ -16,8 +16,9 @@ from zwarm_ci.scrub import decode, one_line
 
 _SECONDS = 20.0  # for what takes milliseconds
 _BASE = ("--ro-bind", "/", "/", "--dev-bind", "/dev", "/dev", "--cap-drop", "ALL")
-#: Without a view of its own of the processes where a container does not allow one.
-_VARIANTS = ((*_BASE, "--unshare-pid", "--proc", "/proc"), _BASE)
+#: Without a view of its own of the processes where a container does not allow one. A fresh /proc is made read-only: to root, even
+#: without any capability, its /proc/sys would be the kernel's settings to write.
+_VARIANTS = ((*_BASE, "--unshare-pid", "--proc", "/proc", "--remount-ro", "/proc"), _BASE)
 
 
 @functools.cache

@@ -16,6 +16,7 @@ from zwarm_ci.pipeline import Finished
 from zwarm_ci.reports.write import write_all
 from zwarm_ci.stop import STOP
 from zwarm_ci.task import Task
+from zwarm_ci.tracing.export import exported
 from zwarm_ci.verdict import Attempt, TaskOutcome
 from zwarm_ci.verify.judge import Court
 
@@ -85,6 +86,7 @@ def finish(
     run.save_clock()
     run.book.change(lambda s: replace(s, concluded=True))
     places.end(run.site, outcome.status, outcome.exit_code)
+    outcome = exported(outcome, run.site.folder, run.settings.weave.project)
     return Finished(outcome, run.site.folder, run.user)
 
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import functools
 import shutil
+import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+import zwarm_ci
 from zwarm_ci import confine
 from zwarm_ci.errors import BlockedError, CommandError
 from zwarm_ci.private import PrivateRepository, Worktree
@@ -29,9 +32,28 @@ _ENV = {
     "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "TERM": "dumb", "PAGER": "cat", "GIT_PAGER": "cat",  # noqa: S108 - a folder of its own, in memory
     "GIT_CONFIG_NOSYSTEM": "1", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0",
 }  # fmt: skip
-#: What bubblewrap made in memory to put the rest into; devices work all the same.
-_SHUT = tuple(part for path in ("/dev", "/tmp", "/") for part in ("--remount-ro", path))  # noqa: S108 - as above
+#: What bubblewrap made itself: /proc, where root without a capability may still set the kernel's knobs, and what it made in
+#: memory to put the rest into. Devices work all the same.
+_SHUT = tuple(part for path in ("/proc", "/dev", "/tmp", "/") for part in ("--remount-ro", path))  # noqa: S108 - as above
 REFUSED = "no command can be run for looking here"
+#: Isolated and without site-packages, so it is told where our package lies.
+_BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from zwarm_ci.orchestrator.look_main import main; sys.exit(main(sys.argv[1:]))"
+Kind = Literal["bubblewrap", "namespaces"]
+#: What is to be done with a path of the machine's in a room; a later part lies over an earlier one.
+Part = tuple[Literal["show", "hide"], Path]
+#: Ends with 0 where a room is one: homes are not there, nothing can be made, and the kernel's knobs cannot be turned.
+_PROOF = (
+    "for path in /root /home; do test ! -e $path || exit 1; done; "
+    "for path in /tmp/made /made /proc/sys/kernel/core_pattern; do ! (: >> $path) 2> /dev/null || exit 1; done"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What keeps a command from doing more than looking; `why` says, with the remedy, why there is none."""
+
+    name: Kind | Literal["none"]
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +81,20 @@ class Window:
         Raises:
             BlockedError: this machine cannot keep it from doing more than looking.
         """
-        prefix, why = means()
-        if not prefix:
-            raise BlockedError(f"{REFUSED}: {why}", remedy="use check_session, get_trajectory and verify")
+        found = means()
+        if found.name == "none":
+            raise BlockedError(f"{REFUSED}: {found.why}", remedy="use check_session, get_trajectory and verify")
         with self._lock:
             folder = self._checkout(tree)
             repo = self._private
-            room = _room(prefix, folder, (folder, repo.path, repo.user.common_dir / "objects"))
+            theirs = [path.resolve() for path in (repo.user.top, repo.user.common_dir, Path.home())]
+            parts = _parts(theirs, (folder, repo.path, repo.user.common_dir / "objects"))
             shell = shutil.which("bash", path=_ENV["PATH"]) or "/bin/sh"
-            done = run(
-                [*confine.limited(()), *room, shell, "-c", command], cwd=folder, env=_ENV, timeout=SECONDS, limit=_LIMIT
+            argv = [*confine.limited(()), *room(found.name, parts, folder), shell, "-c", command]
+            done = run(argv, cwd=folder, env=_ENV, timeout=SECONDS, limit=_LIMIT)
+        if why := confine.trouble(done):
+            raise BlockedError(
+                f"{REFUSED}: {plain(redact(why))}", remedy="use check_session, get_trajectory and verify"
             )
         out, err = (plain(redact(decode(data))) for data in (done.stdout, done.stderr))
         cut = bool(done.dropped) or max(len(out), len(err)) > SHOWN
@@ -99,37 +125,75 @@ def _middle(text: str) -> str:
     return f"{text[:half]}\n[… {len(text) - SHOWN} characters left out …]\n{text[-half:]}"
 
 
-def _room(prefix: tuple[str, ...], folder: Path, readable: Sequence[Path]) -> tuple[str, ...]:
-    """What goes before the argv: `readable` and the system's programs can be read at their own paths; nothing else is there."""
-    shown = [part for path in readable for part in ("--ro-bind", str(path), str(path))]
-    return (*prefix, *shown, *_SHUT, "--chdir", str(folder), "--")
-
-
 @functools.cache
-def means() -> tuple[tuple[str, ...], str]:
-    """Bubblewrap with nothing in it but the system's programs, tried for real; or none and why, with the remedy."""
+def means() -> Means:
+    """The first means that works here, each tried for real. Found out once a process (≈ 0.1 s)."""
+    refused = []
+    for name in ROOMS:
+        why = trouble(name)
+        if not why:
+            return Means(name)
+        refused.append(why)
+    return Means("none", "; ".join(refused))
+
+
+def trouble(name: Kind) -> str:
+    """Why these means do not work here, in one line, with the remedy; "" where they do."""
+    root = Path("/")
+    try:
+        done = run([*room(name, _parts(), root), "/bin/sh", "-c", _PROOF], cwd=root, env=_ENV, timeout=_TRY)
+    except BlockedError as error:
+        return error.line
+    if done.ok:
+        return ""
+    said = confine.trouble(done) or one_line(decode(done.stderr), 120) or f"the room is not shut ({done.code})"
+    return f"{name} {'does' if name == 'bubblewrap' else 'do'} not work here: {said} ({confine.remedy()})"
+
+
+def room(name: Kind, parts: Sequence[Part], folder: Path) -> tuple[str, ...]:
+    """What goes before an argv that is to run in `folder`, in a room that holds `parts` at their own paths and nothing else."""
+    return ROOMS[name](parts, folder)
+
+
+def _bubblewrap(parts: Sequence[Part], folder: Path) -> tuple[str, ...]:
     program = shutil.which("bwrap")
     if program is None:
-        return (), "bubblewrap is not installed (apt install bubblewrap)"
-    prefix = (
+        raise BlockedError("bubblewrap is not installed", remedy="apt install bubblewrap")
+    options: list[str] = []
+    for what, path in parts:
+        if what == "hide":
+            options += ["--tmpfs", str(path)]
+        elif path.is_symlink():
+            options += ["--symlink", str(path.readlink()), str(path)]
+        else:
+            options += ["--ro-bind", str(path), str(path)]
+    hidden = [part for what, path in parts if what == "hide" for part in ("--remount-ro", str(path))]
+    return (
         program, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--proc", "/proc", "--dev", "/dev",
-        "--tmpfs", "/tmp", *_system(),  # noqa: S108 - in memory, inside of the room
+        "--tmpfs", "/tmp", *options, *hidden, *_SHUT, "--chdir", str(folder), "--",  # noqa: S108 - in memory, inside of the room
     )  # fmt: skip
-    try:
-        done = run(
-            [*prefix, *_SHUT, "--", "/bin/sh", "-c", "test ! -e /root && test ! -e /home"], cwd=Path("/"), timeout=_TRY
-        )
-    except BlockedError as error:
-        return (), error.line
-    return (prefix, "") if done.ok else ((), f"bubblewrap does not work here: {one_line(decode(done.stderr), 120)}")
 
 
-def _system() -> list[str]:
-    """The system's programs and libraries, links as links."""
-    shown = []
-    for name in map(Path, _SYSTEM):
-        if name.is_symlink():
-            shown += ["--symlink", str(name.readlink()), str(name)]
-        elif name.is_dir():
-            shown += ["--ro-bind", str(name), str(name)]
-    return shown + [part for name in _ETC if Path(name).exists() for part in ("--ro-bind", name, name)]
+def _namespaces(parts: Sequence[Part], folder: Path) -> tuple[str, ...]:
+    options = [part for what, path in parts for part in (f"--{what}", str(path))]
+    library = str(Path(zwarm_ci.__file__).parents[1])
+    return (sys.executable, "-I", "-S", "-c", _BOOT, library, *options, "--folder", str(folder), "--")
+
+
+#: The means, the most proven first.
+ROOMS: dict[Kind, Callable[[Sequence[Part], Path], tuple[str, ...]]] = {
+    "bubblewrap": _bubblewrap, "namespaces": _namespaces,
+}  # fmt: skip
+
+
+def _parts(theirs: Sequence[Path] = (), readable: Sequence[Path] = ()) -> list[Part]:
+    """The system's programs and libraries without what is `theirs` among them (a checkout in /usr/src), then what is `readable`."""
+    system = [path for path in map(Path, _SYSTEM) if path.is_dir()]
+    within = {path for path in theirs if path.is_dir() and any(path.is_relative_to(top) for top in system)}
+    covered = sorted(path for path in within if within.isdisjoint(path.parents))
+    etc = [path for path in map(Path, _ETC) if path.exists()]
+    return [
+        *(("show", path) for path in (*system, *etc)),
+        *(("hide", path) for path in covered),
+        *(("show", path) for path in readable),
+    ]

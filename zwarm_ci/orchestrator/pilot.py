@@ -1,6 +1,7 @@
 """A person leads: each of their lines is a turn of the host, with the tools, watchers and limits that `orchestrate` has.
 
-Everything is on disk after each step, so a pilot that is left, or killed, goes on with `pilot --resume`.
+Everything is on disk after each step, so a pilot that is left, or killed, goes on with `pilot --resume`; each turn
+leaves a checkpoint, see checkpoints.py.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from zwarm_ci import proc
-from zwarm_ci.errors import BlockedError, ConfigError, InterruptedRunError, LimitError
-from zwarm_ci.orchestrator import prompts
+from zwarm_ci.errors import BlockedError, CommandError, ConfigError, InterruptedRunError, LimitError, UsageError
+from zwarm_ci.orchestrator import checkpoints, prompts
 from zwarm_ci.orchestrator.host import Host, Watch
 from zwarm_ci.orchestrator.relay import Listener
 from zwarm_ci.orchestrator.seat import bounds
 from zwarm_ci.orchestrator.tools import Toolset
 from zwarm_ci.orchestrator.watchers.base import Step
 from zwarm_ci.pipeline import Finished
+from zwarm_ci.scrub import one_line
 from zwarm_ci.selection import Request
 from zwarm_ci.stop import STOP
 
@@ -96,6 +98,20 @@ def _turns(toolset: Toolset, host: Host, person: Person, *, again: bool) -> Fini
             return toolset.finish(stopped=error.line, leave=True, host=host.planner.attempts)
         if host.over:
             return _ended(toolset, host)
+        _keep(toolset, person, words)
+
+
+def _keep(toolset: Toolset, person: Person, words: str) -> None:
+    """A checkpoint after a turn. There is none where a session writes so fast that its files cannot be read, which is said."""
+    try:
+        checkpoints.save(toolset.instance, words)
+    except (CommandError, UsageError) as error:
+        person.say(f"no checkpoint was made of this turn: {one_line(error.line, 300)}")
+    except InterruptedRunError as error:
+        if error.signum != signal.SIGINT:
+            raise
+        STOP.clear()
+        person.say("no checkpoint was made of this turn: interrupted")
 
 
 def _turn(toolset: Toolset, host: Host, words: str, *, again: bool) -> str:
@@ -107,7 +123,10 @@ def _turn(toolset: Toolset, host: Host, words: str, *, again: bool) -> str:
             message = f"{message}\n{prompts.again('its memory is lost')}"
     elif again:
         message = prompts.again("a new process goes on with it", words)
-    report = host.say(message)
+    taken_back = toolset.noted(checkpoints.NOTE)
+    report = host.say(f"{taken_back}\n\n{message}" if taken_back else message)
+    if taken_back:  # a turn that was interrupted may not have heard of it, and the next one is told again
+        toolset.note(checkpoints.NOTE, None)
     if report.trouble == "budget":
         raise LimitError(report.message)
     return report.message if report.state == "completed" else f"{report.state.replace('_', ' ')}: {report.message}"

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from zwarm_ci.errors import BlockedError, InterruptedRunError
+from zwarm_ci.scrub import one_line
 from zwarm_ci.stop import STOP
 
 Tool = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
@@ -62,6 +63,12 @@ class Listener:
                 answer = {"success": False, "error": error.message, "hint": "the run can be gone on with"}
             except (ValueError, KeyError, TypeError) as error:
                 answer = {"success": False, "error": f"no call: {type(error).__name__}", "hint": "start again"}
+            except OSError as error:  # a disk that is full, a folder that somebody deleted
+                answer = {
+                    "success": False,
+                    "error": one_line(str(error)),
+                    "hint": "see whether the run's folder is there",
+                }
             try:
                 line.write(json.dumps(answer, ensure_ascii=False).encode() + b"\n")
                 line.flush()
