@@ -20,6 +20,7 @@ from zwarm_ci.trees import Prepared, Trees
 from zwarm_ci.verdict import CheckResult
 
 Tell = Callable[[str], None]
+_SHORT = 10.0  # seconds of a suite that may as well run whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +180,8 @@ def serialised(
 ) -> tuple[tuple[Check, ...], tuple[str, ...]]:
     """The checks, those made exclusive that say something else beside themselves than alone, and a note for each of these.
 
-    What is red in each test check runs twice at once on the base, with one neighbour a file; asked only where sessions will run
-    side by side.
+    Each test check runs twice at once on the base, a long one with what is red and a neighbour a file; asked only where sessions
+    will run side by side.
     """
     made, notes = [], []
     for check in checks:
@@ -204,8 +205,10 @@ def serialised(
 def _some(alone: CheckResult, baseline: Baseline) -> tuple[str, ...]:
     """The reds of a check, and of each of their files the first test that passed: what sets up all that a file shares.
 
-    Other files' first tests too, up to a tenth of the suite.
+    Other files' first tests too, up to a tenth of the suite; () = all of it, where that takes no time.
     """
+    if alone.seconds <= _SHORT:
+        return ()
     red = [f.id for f in baseline.failures(alone.name)]
     files = {i.partition("::")[0] for i in red}
     first: dict[str, str] = {}

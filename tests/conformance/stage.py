@@ -212,9 +212,9 @@ class Scene:
 
         def kill() -> None:
             for pid, watched in tagged():
-                program = Path(f"/proc/{pid}/exe").readlink().name
-                if not program.startswith("python") and watched.argv[0]:
-                    with suppress(ProcessLookupError):
+                with suppress(ProcessLookupError, FileNotFoundError):  # one that ended meanwhile
+                    program = Path(f"/proc/{pid}/exe").readlink().name
+                    if not program.startswith("python") and watched.argv[0]:
                         os.kill(pid, number)
 
         return self._turn_with(kill, "repair it", {}, opens=False)
