@@ -112,7 +112,9 @@ def test_a_watchers_pause_ends_the_host_and_leaves_the_run_to_be_gone_on_with(st
         assert (said.code, said.json["status"]) == (3, "stopped"), said.err
         assert "watcher delegation: 3 attempts to write by bash" in said.json["reason"]
         assert f"--resume {stage.newest.name}" in said.json["reason"]
-        assert [s["tool"] for s in stage.steps] == ["delegate", "bash", "bash", "bash"]
+        assert [s["tool"] for s in stage.steps if s.get("success")] == ["delegate", "bash", "bash", "bash"]
+        late = [s for s in stage.steps if not s.get("success")]
+        assert len(late) <= 1, "a host that was quicker than its end gets nothing any more"
         (session,) = stage.yard.store.all()[0]
         assert session.live, "the host alone is paused"
         stage.yard.at_gate(session.id)
