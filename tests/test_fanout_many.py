@@ -126,5 +126,5 @@ def test_six_targets_in_six_clones(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_as_many_clones_as_targets(tmp_path: Path) -> None:
-    count = int(os.environ.get("FAN_OUT_TARGETS", "20"))  # 100 take a quarter of an hour
+    count = int(os.environ.get("FAN_OUT_TARGETS", "10"))  # 100 take a quarter of an hour
     hold(tmp_path, count, max(2, count // 20))
