@@ -279,7 +279,7 @@ def test_of_a_deleted_session_only_that_it_was_taken_comes_back(yard: Yard) -> N
 #: git, but that it waits at a gate before it resets files for the second time.
 GIT = """#!{shell}
 case " $* " in *" read-tree --reset "*)
-  if [ -e {mark} ]; then read line < {gate}; fi
+  if [ -e {mark} ]; then read line < {gate} || exit 1; fi
   : > {mark};;
 esac
 exec {git} "$@"

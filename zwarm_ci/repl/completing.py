@@ -39,4 +39,4 @@ def choices(
 def _ids(begun: str, metas: Sequence[Meta], *, live: bool) -> Iterator[Choice]:
     for meta in metas:
         if meta.id.startswith(begun) and (meta.live or not live):
-            yield meta.id, one_line(f"{meta.state}  {meta.title or meta.task}", 60)
+            yield meta.id, f"{meta.state}  {one_line(meta.title or meta.task, 50)}"
