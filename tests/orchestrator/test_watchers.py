@@ -148,7 +148,7 @@ def test_words_that_are_out_of_scope_are_said() -> None:
 @pytest.mark.parametrize(
     "command",
     ["cat .env", "cat ~/.ssh/id_rsa", "tr '\\0' '\\n' < /proc/self/environ", "printenv", "cat ~/.aws/config",
-     "echo $OPENAI_API_KEY", "cat /home/ada/.netrc"],
+     "echo $OPENAI_API_KEY", "cat ~/.netrc"],
 )  # fmt: skip
 def test_looking_for_secrets_is_said(command: str) -> None:
     (said,) = look("scope", scene(("bash", {"command": command})))

@@ -42,7 +42,7 @@ def read_order(text: str) -> Order:
     data = json.loads(text)
     del data["schema"], data["environ"]
     bench = data["workbench"]
-    checks = tuple(Check(**{**c, **_tuples(c, "env", "include")}) for c in bench["checks"])
+    checks = tuple(Check(**{**c, **_tuples(c, "env", "include", "files")}) for c in bench["checks"])
     workbench = Workbench(
         Path(bench["private"]),
         Path(bench["top"]),

@@ -39,7 +39,7 @@ def asker(toolset: Toolset) -> Ask | None:
     if info.adapter == "claude" and "-" not in model:
         raise ConfigError(
             f"watchers.llm.model: {model} is a name of the claude command line's",
-            remedy="name it as the API does, e.g. claude-haiku-4-5",
+            remedy="name it as the API does, see `zwarm-ci models`",
         )
     if gateway is None or not staffing.gateway_for(gateway, info.adapter):
         return None
