@@ -9,13 +9,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import gates
 from tests.support import Repo, Said, belongings, zwarm
 from zwarm_ci import proc, reap
 from zwarm_ci.sessions import Store, watch
@@ -100,23 +101,13 @@ class Place:
     def state(self, session_id: str) -> str:
         return self.store.load(session_id).state
 
-    @contextmanager
-    def gate(self) -> Iterator[Path]:
-        """A FIFO that who reads it waits on until this block is left."""
-        path = self.tmp / f"gate-{len(list(self.tmp.iterdir()))}"
-        os.mkfifo(path)
-        handle = os.open(path, os.O_RDWR)
-        try:
-            yield path
-        finally:
-            os.close(handle)
+    def gate(self) -> AbstractContextManager[Path]:
+        """See `gates.gate`."""
+        return gates.gate(self.tmp)
 
     def at_gate(self, session_id: str) -> None:
-        """Wait until the session has said that it is at a gate."""
-        for data in watch.follow(self.store, session_id):
-            if b"at the gate" in data:
-                return
-        raise AssertionError((self.store.folder(session_id) / "supervise.log").read_text())
+        """See `gates.at_gate`."""
+        gates.at_gate(self.store, session_id)
 
 
 @pytest.fixture

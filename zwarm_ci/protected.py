@@ -103,12 +103,17 @@ def _is_script(pure: PurePosixPath) -> bool:
     return near and bool(_SCRIPT.match(pure.name)) and not _TEST_NAME.match(pure.name)
 
 
+def is_named(path: str, globs: Iterable[str]) -> bool:
+    """Whether one of a user's globs means a path, or names a folder that it lies in."""
+    return any(fnmatchcase(path, glob) or path.startswith(glob.rstrip("/") + "/") for glob in globs)
+
+
 def is_protected(path: str, more: Iterable[str] = (), about: Collection[str] = ()) -> bool:
     """Whether the base's version of `path` is the one that counts.
 
     `more` are the user's own globs (`verify.protect`); a manifest or lock file in `about` is what the task is about, and may change.
     """
-    globbed = any(fnmatchcase(path, glob) or path.startswith(glob.rstrip("/") + "/") for glob in more)
+    globbed = is_named(path, more)
     if path in about and is_manifest(path) and not globbed:
         return False
     return globbed or is_test(path) or is_setting(path)

@@ -1,4 +1,4 @@
-"""The yard for every test of the toolset."""
+"""The yard for every test of the toolset, and a terminal for those that lead a pilot."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.orchestrator.hosts import Stage
 from tests.orchestrator.yard import Yard
+from tests.repl.terminal import Terminal
 
 
 @pytest.fixture
@@ -17,5 +19,13 @@ def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
     for name, value in made.env.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(tempfile, "tempdir", None)  # it is remembered
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def terminal(stage: Stage) -> Iterator[Terminal]:
+    """A pilot on the repository of the module's own `stage`."""
+    made = Terminal(stage.repo.path, stage.env, "pilot", "--yes", "--branch", "made")
     yield made
     made.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes import host_cli
+from tests.orchestrator import job
 from tests.orchestrator.yard import RIGHT_ADD, RIGHT_DOUBLE, Yard
 from tests.support import Said, zwarm
 
@@ -101,12 +102,7 @@ class Stage:
     @property
     def steps(self) -> list[dict[str, Any]]:
         """The calls of the newest run, as its journal has them."""
-        found: dict[int, dict[str, Any]] = {}
-        for line in (self.newest / "journal.jsonl").read_text().splitlines():
-            entry = json.loads(line)
-            if entry["kind"] in {"tool_called", "tool_answered"}:
-                found.setdefault(entry["step"], {}).update(entry)
-        return [found[number] for number in sorted(found)]
+        return job.steps(self.repo)
 
     def answers(self) -> list[dict[str, Any]]:
         """What the host's calls were answered, in the order of its own record."""

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +65,6 @@ def sealed(yard: Yard) -> dict[str, Any]:
 @pytest.fixture
 def stage(yard: Yard) -> Stage:
     return Stage(yard)
-
-
-@pytest.fixture
-def terminal(stage: Stage) -> Iterator[Terminal]:
-    made = Terminal(stage.repo.path, stage.env, "pilot", "--yes", "--branch", "made")
-    yield made
-    made.close()
 
 
 def test_a_person_goes_back_a_turn_and_leads_on_from_there(stage: Stage, terminal: Terminal) -> None:

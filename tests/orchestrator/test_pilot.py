@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 
 import pytest
 
@@ -18,13 +17,6 @@ from tests.support import zwarm
 def stage(yard: Yard) -> Stage:
     yard.repo.commit("quick checks", {".zwarm/config.toml": CHECKS})
     return Stage(yard)
-
-
-@pytest.fixture
-def terminal(stage: Stage) -> Iterator[Terminal]:
-    made = Terminal(stage.repo.path, stage.env, "pilot", "--yes", "--branch", "made")
-    yield made
-    made.close()
 
 
 def test_a_person_leads_it_turn_by_turn_to_its_end(stage: Stage, terminal: Terminal) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from tests import gates
 from tests.support import Repo
 from tests.test_session_cli import CODEX
 from zwarm_ci.orchestrator.tools import Toolset
@@ -95,27 +95,17 @@ class Yard:
                 os.close(handle)
             watch.sweep(meta)
 
-    @contextmanager
-    def gate(self) -> Iterator[Path]:
-        """A FIFO that who reads it waits on until this block is left."""
-        path = self.tmp / f"gate-{len(list(self.tmp.iterdir()))}"
-        os.mkfifo(path)
-        handle = os.open(path, os.O_RDWR)
-        try:
-            yield path
-        finally:
-            os.close(handle)
+    def gate(self) -> AbstractContextManager[Path]:
+        """See `gates.gate`."""
+        return gates.gate(self.tmp)
 
     def state(self, session_id: str) -> str:
         """How a session stands."""
         return self.store.load(session_id).state
 
     def at_gate(self, session_id: str) -> None:
-        """Wait until the session has said that it is at a gate."""
-        for data in watch.follow(self.store, session_id):
-            if b"at the gate" in data:
-                return
-        raise AssertionError((self.store.folder(session_id) / "supervise.log").read_text())
+        """See `gates.at_gate`."""
+        gates.at_gate(self.store, session_id)
 
 
 def good(answer: dict[str, Any]) -> dict[str, Any]:

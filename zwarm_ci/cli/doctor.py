@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zwarm_ci.cli.common import Common, common_options
+from zwarm_ci.cli.hook import STAGES
 from zwarm_ci.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--hook",
-    type=click.Choice(["pre-commit", "pre-push", "commit-msg", "post-merge"]),
+    type=click.Choice(STAGES),
     help="Say what this git hook would do here now, and why not; nothing is run.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

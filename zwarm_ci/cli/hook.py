@@ -14,11 +14,11 @@ from zwarm_ci.cli.common import Common, common_options
 if TYPE_CHECKING:
     from zwarm_ci.hook.asked import Asked
 
-_STAGES = ("pre-commit", "pre-push", "commit-msg", "post-merge")
+STAGES = ("pre-commit", "pre-push", "commit-msg", "post-merge")
 
 
 @click.command(short_help="what git calls", context_settings={"ignore_unknown_options": True})
-@click.argument("stage", type=click.Choice(_STAGES))
+@click.argument("stage", type=click.Choice(STAGES))
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 @click.option("--fix", is_flag=True, help="pre-commit: have the checks' own fixers edit the files; the index stays.")
 @click.option("--repair", is_flag=True, help="pre-push: repair what is red; leaves a branch and holds the push up.")

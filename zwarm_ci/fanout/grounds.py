@@ -25,7 +25,6 @@ from zwarm_ci.site import Site
 from zwarm_ci.task import Check
 from zwarm_ci.trees import Trees
 
-__all__ = ["commits", "look", "of_check", "of_settings", "of_trees", "request_of", "start"]
 _FETCH = "fetch it first: a checkout with fetch-depth: 0, or of that commit"
 
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from zwarm_ci import pricing, proc, selection, staffing, survey
+from zwarm_ci import footing, pricing, proc, selection, staffing, survey
 from zwarm_ci import site as places
 from zwarm_ci.budget import Ledger
 from zwarm_ci.conclude import Facts, conclude
@@ -150,9 +150,9 @@ def _sheet(asked: Asked, settings: Settings, facts: Facts, seen: Survey, trees: 
         bundle="",
         commits=grounds.commits(trees.repo, facts.base),
         asked=asked,
-        settings=grounds.of_settings(settings),
-        checks={c.name: grounds.of_check(c) for c in checks},
-        grounds={c.name: grounds.of_trees(trees, c) for c in checks},
+        settings=footing.of_settings(settings),
+        checks={c.name: footing.of_check(c) for c in checks},
+        grounds={c.name: footing.of_trees(trees, c) for c in checks},
         before=Before.of(replace(baseline, results=tuple(results)), facts.notes, trees.surroundings.allowed),
         tasks=tuple(sheet.Part(t.id, t.title, t.fingerprint, t.check, t.targets, t.text) for t in seen.tasks),
         jobs=_jobs(begun, {r.name: r.seconds for r in results}, settings.budget.minutes, most),

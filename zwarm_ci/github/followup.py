@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from zwarm_ci.errors import ZwarmError
-from zwarm_ci.github import marker
+from zwarm_ci.github import marker, review
 from zwarm_ci.plan import fingerprint_of
 
 _REFS = re.compile(r"^Refs: #(\d{1,12})$", re.MULTILINE)
@@ -49,7 +49,8 @@ def of_pull(forge: Forge, repo: str, said: Mapping[str, Any]) -> tuple[int, dict
     mark, number = marker.find(str(said.get("body"))), said.get("number")
     if mark is None or not isinstance(number, int) or said.get("state") != "open":
         return None
-    head = next((p.get("head") for p in forge.pulls(repo) if p.get("number") == number), None)
+    own = forge.pulls(repo, head=review.branch_of(mark.kind, mark.fingerprint))
+    head = next((p.get("head") for p in own if p.get("number") == number), None)
     if not isinstance(head, Mapping) or not isinstance(sha := head.get("sha"), str):
         return None
     try:

@@ -77,7 +77,12 @@ def fingerprint(outcome: Outcome) -> str:
 
 def branch(outcome: Outcome) -> str:
     """`zwarm-ci/KIND-FINGERPRINT`: the same for the same failures."""
-    return f"{PREFIX}{kind(outcome)}-{fingerprint(outcome)}"
+    return branch_of(kind(outcome), fingerprint(outcome))
+
+
+def branch_of(kind: str, fingerprint: str) -> str:
+    """The branch of what a marker names."""
+    return f"{PREFIX}{kind}-{fingerprint}"
 
 
 def mark(outcome: Outcome) -> marker.Marker:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from zwarm_ci.config.orchestrating import ScopeTable
 from zwarm_ci.orchestrator.watchers.base import Opinion, Outfit, Scene, Worker
-from zwarm_ci.protected import is_setting
+from zwarm_ci.protected import is_named, is_setting
 
 _SHOWN = 4  # paths that a message names
 #: A path in a text: a slash in it, or an extension that sources have.
@@ -54,9 +53,7 @@ def _strays(worker: Worker, rules: ScopeTable, task: str) -> Iterator[Opinion]:
     """Files of a session's difference that its task does not speak of."""
     paths = [file.path for file in worker.files]
     if rules.paths:
-        outside = [
-            p for p in paths if not any(fnmatchcase(p, g) or p.startswith(g.rstrip("/") + "/") for g in rules.paths)
-        ]
+        outside = [p for p in paths if not is_named(p, rules.paths)]
         why = "outside of watchers.scope.paths"
     else:
         named = _named(worker.task) | _named(task)

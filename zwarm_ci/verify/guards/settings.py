@@ -9,12 +9,11 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Literal
 
 from zwarm_ci.private import Change
-from zwarm_ci.protected import is_manifest, is_setting, is_test
+from zwarm_ci.protected import is_manifest, is_named, is_setting, is_test
 from zwarm_ci.verdict import GuardFinding
 from zwarm_ci.verify.guards.base import Family, Patch
 from zwarm_ci.verify.guards.commands import runs, spread
@@ -128,9 +127,8 @@ def _decides(path: str, keys: tuple[str, ...]) -> bool:
 
 def _own_glob(patch: Patch, path: str) -> bool:
     """A path that the user's own globs name and that holds no tests: those have guards of their own."""
-    named = any(fnmatchcase(path, g) or path.startswith(g.rstrip("/") + "/") for g in patch.rules.protect)
     return (
-        named
+        is_named(path, patch.rules.protect)
         and not is_test(path)
         and not re.search(r"^\s*(?:async )?def test|^class \w*Test", patch.old(path), re.MULTILINE)
     )
