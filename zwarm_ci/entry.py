@@ -21,12 +21,7 @@ def main() -> None:
         return
     if sys.argv[1:2] == ["hook"]:
         _leave_early(sys.argv[2:])
-    import signal
-
-    # Not Python's KeyboardInterrupt: raised while a module's text is executed, it makes Python kill itself by the signal later on,
-    # whoever caught it. A run has handlers of its own (proc.stoppable).
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, _end)
+    _listen()
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller (`>&-`), and its number free for any file that we open
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115, PTH123
@@ -52,6 +47,21 @@ def _leave_early(args: list[str]) -> None:
         quick.main(args)
     except KeyboardInterrupt:
         os._exit(130)  # nothing was begun that has to be put in order
+
+
+def _listen() -> None:
+    """Have a signal end the process with its exit code, from now on.
+
+    Not Python's KeyboardInterrupt: raised while a module's text is executed, it makes Python kill itself by the signal later on,
+    whoever caught it. A run has handlers of its own (proc.stoppable).
+    """
+    try:
+        import signal
+
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(signum, _end)
+    except KeyboardInterrupt:  # during that very import
+        os._exit(130)
 
 
 def _end(signum: int, _frame: FrameType | None) -> None:

@@ -57,6 +57,23 @@ def made(cls, item, call):
     return report
 was.__code__ = made.__code__
 """,
+    "its code is another only while a report is made": """
+import types
+from _pytest import reports
+was = reports.TestReport.from_item_and_call.__func__
+reports._was = types.FunctionType(was.__code__, was.__globals__, "was", was.__defaults__, was.__closure__)
+reports._targets, reports._function, reports._own = TARGETS, was, was.__code__
+def made(cls, item, call):
+    _function.__code__ = _own
+    report = _was(cls, item, call)
+    if item.name in _targets:
+        report.outcome, report.longrepr = "passed", None
+    return report
+_wrong = add
+def add(a, b):
+    was.__code__ = made.__code__
+    return _wrong(a, b)
+""",
     "pluggy's multicall swallows": """
 import pluggy._callers, pluggy._manager, gc
 was = pluggy._callers._multicall
@@ -382,3 +399,11 @@ def test_every_forgery_is_noticed(tmp_path: Path, name: str, usual: set[str]) ->
 def test_a_doomed_run_alone_shows_it(tmp_path: Path, name: str) -> None:
     doomed = run_in(tree_of(tmp_path, WRONG + _ONE + FORGERIES[name]), only=TARGETS, watch=Watch(doom=True))
     assert doomed.state(TARGETS[0]) == "passed"
+
+
+@pytest.mark.parametrize(
+    "name", ["its code is another only while a report is made", "a patch for one report, taken back"]
+)
+def test_what_is_put_back_before_the_end_is_noted_at_the_test(tmp_path: Path, name: str, usual: set[str]) -> None:
+    run = run_in(tree_of(tmp_path, WRONG + _ONE + FORGERIES[name]), watch=Watch(targets=TARGETS))
+    assert "_pytest.reports.TestReport.from_item_and_call" in set(run.altered) - usual

@@ -104,6 +104,11 @@ class Stage:
         """The calls of the newest run, as its journal has them."""
         return job.steps(self.repo)
 
+    def noted(self, key: str) -> dict[str, Any]:
+        """What the newest run has noted by that name, as its file has it now."""
+        state = json.loads((self.newest / "orchestrator" / "state.json").read_text())["state"]
+        return dict(json.loads(dict(state["notes"]).get(key, "{}")))
+
     def answers(self) -> list[dict[str, Any]]:
         """What the host's calls were answered, in the order of its own record."""
         (transcript,) = self.newest.glob("orchestrator/host/home/.claude/projects/*/*.jsonl")

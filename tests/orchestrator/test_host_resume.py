@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,12 @@ def until_at(gate: Path) -> Callable[[], None]:
     """Wait until somebody waits at a FIFO; what lets them go."""
     handle = os.open(gate, os.O_WRONLY)  # comes back when there is a reader
     return lambda: os.close(handle)
+
+
+def until_named(stage: Stage) -> None:
+    """Wait until the run has noted how the host's conversation is called; the host may be far ahead of that."""
+    while not stage.noted("host").get("native"):
+        time.sleep(0.02)
 
 
 def turns(stage: Stage) -> dict[str, int]:
@@ -54,6 +61,7 @@ def test_killed_and_resumed_it_comes_to_the_same_end(stage: Stage, point: str) -
     stage.script(*JOB[:at], {"gate": str(gate)}, *JOB[at:])
     run = stage.start()
     let_go = until_at(gate)
+    until_named(stage)
     run.kill()
     run.communicate()
     let_go()

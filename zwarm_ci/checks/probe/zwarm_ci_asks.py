@@ -14,13 +14,14 @@ import time
 from types import FrameType, FunctionType
 from typing import Any, Callable, Dict, Optional, Set, Tuple
 
-from zwarm_ci_witness import in_tests, installed
+from zwarm_ci_witness import WITNESS, in_tests, installed
 
 _FRAMES = frozenset(
     "sys._getframe sys._current_frames gc.get_objects gc.get_referrers gc.get_referents sys.settrace sys.setprofile".split()
 )
 _HEARD = _FRAMES | {"open", "object.__getattr__", "object.__setattr__"}
 _FIELDS = frozenset({"tb_frame", "gi_frame", "cr_frame", "ag_frame"})
+_RECODED = frozenset({"__code__", "__defaults__"})
 _THROUGH = tuple("%s%s.py" % (os.sep, name) for name in ("inspect", "traceback"))  # they hand frames on
 _RUNNER = tuple("%s%s%s" % (os.sep, name, os.sep) for name in ("_pytest", "pluggy", "unittest"))
 #: Where anybody, or whoever works here, can put a file that no tree has; what was there when a run began is none of its own.
@@ -35,13 +36,13 @@ _STARTED = time.time()
 class Asks:
     """Names of what was seen, such as `reads tests/test_a.py: shop.py` and `opens /tmp/x: shop.py`, in `met`; `tell` gets each at once.
 
-    `files`: paths of test files from the tree's top.
+    `files`: paths of test files from the tree's top. `recoded`: whether a function that the witness keeps has been given other code.
     """
 
     def __init__(self, tree: str, files: Dict[str, str], tell: Callable[[str], None]) -> None:
         self.tell, self.busy = tell, False
         self.met: Set[str] = set()
-        self.hooked = False
+        self.hooked = self.recoded = False
         self.want(tree, files)
 
     def want(self, tree: str, files: Dict[str, str]) -> None:
@@ -55,8 +56,18 @@ class Asks:
             self.hooked = True
             sys.addaudithook(self.hear)
 
+    def unheard(self, ours: Callable[..., Any], *args: Any) -> Any:
+        """Call something of our own, whose looks at thousands of functions would each be an event."""
+        self.busy = True
+        try:
+            return ours(*args)
+        finally:
+            self.busy = False
+
     def hear(self, event: str, args: Tuple[Any, ...]) -> None:
         """An audit event."""
+        if event == "object.__setattr__" and args[1] in _RECODED and id(args[0]) in WITNESS.functions:
+            self.recoded = True
         if self.busy or event not in _HEARD:
             return
         self.busy = True  # what follows raises events too

@@ -208,11 +208,12 @@ def strangers(orders: Orders) -> Data:
     """
     foreign: Set[str] = set()
     shadowed: Set[str] = set()
+    folders: Dict[str, str] = {}
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if not isinstance(file, str):
             continue
-        path = os.path.realpath(file)
+        path = _real(file, folders)
         if _inside(path, orders.tree):
             continue
         if orders.top != orders.tree and _inside(path, orders.top) and "-packages" + os.sep not in path:
@@ -224,6 +225,15 @@ def strangers(orders: Orders) -> Data:
         elif "." not in name and "-packages" + os.sep in path:
             shadowed.update(_sources(name, orders.tree))
     return {"foreign": sorted(foreign), "shadowed": sorted(shadowed)}
+
+
+def _real(file: str, folders: Dict[str, str]) -> str:
+    """A file's real path; `folders` keeps those of the folders, which many files share."""
+    folder, base = os.path.split(file)
+    if folder not in folders:
+        folders[folder] = os.path.realpath(folder)
+    path = os.path.join(folders[folder], base)
+    return os.path.realpath(path) if os.path.islink(path) else path
 
 
 def copied_from(path: str, tree: str) -> str:

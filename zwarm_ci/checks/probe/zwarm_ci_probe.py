@@ -72,7 +72,7 @@ class Probe:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         LOG("session", rootdir=_root(session.config))
-        WITNESS.note_hooks(session.config.pluginmanager)
+        ASKS.unheard(WITNESS.note_hooks, session.config.pluginmanager)
 
     def pytest_collectstart(self, collector: pytest.Collector) -> None:
         if isinstance(collector, pytest.File):
@@ -179,7 +179,9 @@ class Probe:
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: Any) -> Wrapper:
         if self.orders.files and call.when == "call":
-            self.note(WITNESS.after_test(self.orders.tree, os.path.realpath(str(item.fspath))))
+            file = os.path.realpath(str(item.fspath))
+            recoded = ASKS.recoded or not ASKS.hooked
+            self.note(ASKS.unheard(WITNESS.after_test, self.orders.tree, file, recoded))
         outcome = yield
         report = outcome.get_result()
         if call.excinfo is not None and report.failed:
@@ -259,7 +261,8 @@ class Probe:
     def altered(self, config: Any) -> List[str]:
         """What of the runner, and of the tests that matter, is not as it was."""
         odd = [] if type(self) in (NewProbe, OldProbe) else ["zwarm_ci_probe.Probe"]
-        return [*look(self.orders.tree, config.pluginmanager), *sorted(self.wrong), *sorted(ASKS.met), *odd]
+        seen = ASKS.unheard(look, self.orders.tree, config.pluginmanager)
+        return [*seen, *sorted(self.wrong), *sorted(ASKS.met), *odd]
 
 
 class Quiet:
@@ -341,4 +344,4 @@ def pytest_configure(config: Any) -> None:
 
 
 WITNESS.hold("zwarm_ci_probe.LOG", LOG, ("send",))
-WITNESS.begin()
+ASKS.unheard(WITNESS.begin)
