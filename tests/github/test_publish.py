@@ -34,6 +34,27 @@ def test_a_run_becomes_a_draft_whose_branch_has_the_verified_tree(stand: Stand) 
     assert (known.head, known.tasks) == (done.head, (FIRST.fingerprint, SECOND.fingerprint))
 
 
+def test_a_check_run_says_it_too_where_the_base_wants_one(stand: Stand) -> None:
+    stand.repo.commit("settings", {".zwarm/config.toml": "[github]\ncheck_run = true\n"})
+    stand.put()
+    folder = finished(stand.repo)
+    done = stand.publish(folder)
+    (made,) = stand.forge.state.check_runs
+    assert (made["name"], made["head_sha"], made["status"]) == ("zwarm-ci", done.head, "completed")
+    assert made["conclusion"] == ("neutral" if record(folder)["tasks"][0]["review"] else "success")
+    assert f"#{done.number}" in made["output"]["summary"]
+    stand.publish(folder)
+    assert len(stand.forge.state.check_runs) == 1, "nothing changed, so nothing is said again"
+
+
+def test_a_token_that_may_not_make_check_runs_loses_nothing_else(stand: Stand) -> None:
+    stand.repo.commit("settings", {".zwarm/config.toml": "[github]\ncheck_run = true\n"})
+    stand.put()
+    done = stand.publish(finished(stand.repo), token=stand.token("grace", kind="pat", login="grace"))
+    assert done.action == "opened"
+    assert any(note.startswith("check run: ") for note in done.notes)
+
+
 def test_reviewers_are_the_owners_of_what_changes(stand: Stand) -> None:
     stand.publish(finished(stand.repo))
     pull = stand.forge.pulls(SHOP)[0].pull

@@ -104,6 +104,11 @@ class Stage:
         """The calls of the newest run, as its journal has them."""
         return job.steps(self.repo)
 
+    @property
+    def served(self) -> list[dict[str, Any]]:
+        """Those that were not refused: a host that is quicker than its end gets nothing any more."""
+        return [step for step in self.steps if step.get("success")]
+
     def noted(self, key: str) -> dict[str, Any]:
         """What the newest run has noted by that name, as its file has it now."""
         state = json.loads((self.newest / "orchestrator" / "state.json").read_text())["state"]

@@ -99,12 +99,14 @@ class GithubSettings(Table):
 
     `draft`: pull requests are opened as drafts. `labels`: put on them; and put on an issue by somebody who may write, each asks
     for its repair. `trusted`: what GitHub must say of an author. `bots`: numeric ids of bots that count as people who may write.
+    `check_run`: `publish` says as a check run too what was verified; its job needs `checks: write`.
     """
 
     draft: Flag = True
     labels: Labels = ("zwarm-ci",)
     trusted: Associations = ("OWNER", "MEMBER", "COLLABORATOR")
     bots: Accounts = ()
+    check_run: Flag = False
 
 
 @dataclass(frozen=True)

@@ -253,6 +253,16 @@ class _Job:
             text = review.comment(self.outcome, done.number, done.url, what=what)
             post = functools.partial(_sticky, self.api, self.wanted.repo, number, text, pull)
             self._try(done, f"comment on #{number}", post)
+        if self.settings.github.check_run and done.action != "unchanged":
+            self._try(done, "check run", functools.partial(self._check_run, done))
+
+    def _check_run(self, done: Published) -> None:
+        """Say beside the branch's own checks what was verified; a look of a person is still due where findings ask for it."""
+        review_due = any(task.review for task in self.outcome.tasks)
+        self.api.create_check_run(
+            self.wanted.repo, name="zwarm-ci", sha=done.head, conclusion="neutral" if review_due else "success",
+            title=review.title(self.outcome), summary=review.comment(self.outcome, done.number, done.url, what="Verified"),
+        )  # fmt: skip
 
     def _try(self, done: Published, what: str, action: Callable[[], object]) -> bool:
         """Something that is good to have: where the forge refuses, that is said and nothing else is lost."""
