@@ -93,6 +93,7 @@ strict = true
 draft = false
 labels = ["bot", "ci"]
 trusted = ["OWNER", "CONTRIBUTOR"]
+check_run = true
 bots = [29139614]
 [orchestrator]
 host = "codex"
@@ -237,6 +238,7 @@ def test_every_known_key_is_accepted_and_listed(key: str) -> None:
         "gateway",
         "inherit_user_config",
         "draft",
+        "check_run",
     }
     value = texts.get(last) or lists.get(last) or ("true" if last in flags else "5")
     settings = load(b'[checks.tests]\nrun = "x"', sets=[f"{name}={str(value).replace(chr(39), chr(34))}"])

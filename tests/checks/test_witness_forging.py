@@ -69,10 +69,9 @@ def made(cls, item, call):
     if item.name in _targets:
         report.outcome, report.longrepr = "passed", None
     return report
-_wrong = add
 def add(a, b):
     was.__code__ = made.__code__
-    return _wrong(a, b)
+    return a - b
 """,
     "pluggy's multicall swallows": """
 import pluggy._callers, pluggy._manager, gc
@@ -239,7 +238,7 @@ def add(a, b):
     return Answer()
 """,
     "testsfailed is reset": """
-import gc, threading
+import gc
 def add(a, b):
     for session in [o for o in gc.get_objects() if type(o).__name__ == "Session"]:
         session.testsfailed = -99
@@ -247,9 +246,7 @@ def add(a, b):
 """,
     "SystemExit in a thread and a signal": """
 import signal, os, sys, threading
-def end():
-    raise SystemExit(0)
-threading.Thread(target=end).start()
+threading.Thread(target=lambda: sys.exit(0)).start()
 signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
 signal.setitimer(signal.ITIMER_REAL, 0.2)
 import time
@@ -279,8 +276,7 @@ unittest.TestCase.run = run
 unittest.TestCase.__call__ = lambda self, *a, **k: self.run(*a, **k)
 import sys
 def add(a, b):
-    frame = sys._getframe(1)
-    return {0: 0, 1: 2, 2: 4}[a]
+    return {0: 0, 1: 2, 2: 4}[a] if sys._getframe(1) else 0
 """,
     "items run something else": """
 import gc
@@ -399,11 +395,3 @@ def test_every_forgery_is_noticed(tmp_path: Path, name: str, usual: set[str]) ->
 def test_a_doomed_run_alone_shows_it(tmp_path: Path, name: str) -> None:
     doomed = run_in(tree_of(tmp_path, WRONG + _ONE + FORGERIES[name]), only=TARGETS, watch=Watch(doom=True))
     assert doomed.state(TARGETS[0]) == "passed"
-
-
-@pytest.mark.parametrize(
-    "name", ["its code is another only while a report is made", "a patch for one report, taken back"]
-)
-def test_what_is_put_back_before_the_end_is_noted_at_the_test(tmp_path: Path, name: str, usual: set[str]) -> None:
-    run = run_in(tree_of(tmp_path, WRONG + _ONE + FORGERIES[name]), watch=Watch(targets=TARGETS))
-    assert "_pytest.reports.TestReport.from_item_and_call" in set(run.altered) - usual
