@@ -65,7 +65,6 @@ def test_no_commits_yet(tmp_path: Path) -> None:
         (["run", "--task-file", "nowhere"], "cannot be read"),
         (["session", "show", "nosuch"], "nosuch"),
         (["fix-tests", "--set", "verify.rerun=1"], r"verify\.rerun.*verify\.reruns"),
-        (["fix-tests", "--set", "hook.strict=true"], "no effect in this version"),
         (["fix-tests", "--set", "nonsense"], "nonsense"),
         (["fix-tests", "--config", "missing.toml"], r"missing\.toml"),
         (["fix-tests", "--check", "pytest | tail -5"], r"'\|'.*hides the exit code"),

@@ -1,6 +1,6 @@
 """Settings: text of several origins in, one typed tree out, with the origin of each value.
 
-pydantic checks the text at this edge and nowhere else. A key that is unknown, or that has no effect in this version, is an error.
+pydantic checks the text at this edge and nowhere else. A key that is unknown is an error.
 """
 
 from __future__ import annotations
