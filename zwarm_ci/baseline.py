@@ -95,7 +95,8 @@ def establish(
             result, flaky = _chance(trees, check, twin.tree, result, reruns - spared, odd)
         there, blind = _skipped_here_alone(trees, check, result) if same_as_tree else ({}, "")
         red = tuple(i for i in result.failed if (check.name, i) not in flaky)
-        result, note, chance = _with_network(trees, check, twin.tree, result, (*red, *there))
+        near = _alone(trees, check, twin, red) if check.is_test else ()
+        result, note, chance = _with_network(trees, check, twin, result, (*red, *there), whole=bool(red) and not near)
         flaky |= {(check.name, i): (1, reruns + 1) for i in chance}
         red = tuple(i for i in (*red, *there) if result.state(i) in {"failed", "skipped"} and i not in chance)
         found: dict[str, Lack] = {}
@@ -151,22 +152,23 @@ def _said(check: Check, hidden: Mapping[tuple[str, str], str]) -> str:
 
 
 def _with_network(
-    trees: Trees, check: Check, tree: str, result: CheckResult, wrong: Sequence[str]
+    trees: Trees, check: Check, twin: Prepared, result: CheckResult, wrong: Sequence[str], *, whole: bool
 ) -> tuple[CheckResult, str, tuple[str, ...]]:
     """The result to go by, a note, and ids that are red by chance.
 
     Where ids are `wrong` only because the network is off, it is switched on for the run. What is green with it, and then without
-    it too, owes that to chance.
+    it too, owes that to chance. `whole`: the whole suite is asked, since some of them are green without their neighbours.
     """
+    tree = twin.tree
     if not trees.surroundings.offline(check) or not (wrong or result.trouble.startswith("environment")):
         return result, "", ()
     trees.surroundings.allow_network(check, "the base is red without it")
-    better = healed(trees.anew(check, tree, only=only(wrong)), wrong, result)
+    better = healed(trees.anew(check, tree, only=() if whole else only(wrong)), wrong, result)
     trees.surroundings.deny_network(check)
     if not better:
         return result, "", ()
     ids = tuple(filter(None, better))
-    chance = healed(trees.anew(check, tree, only=only(ids)), ids, result) if ids else ()
+    chance = healed(trees.anew(check, tree, only=() if whole else only(ids)), ids, result) if ids else ()
     if ids and set(better) <= set(chance):
         return result, "", chance
     trees.surroundings.allow_network(check, "the base is red without it")
