@@ -58,7 +58,9 @@ _CONSTANT = re.compile(
     rf"|\)\s*=>\s*({_LITERAL})\s*[;,)\n]"
 )
 _TAKES = re.compile(r"\.\s*(?:shift|pop)\s*\(\s*\)|\[\s*\w+\s*\+\+\s*\]|\.\s*next\s*\(\s*\)|\[\s*\w+\.fetch_add")
-_LIST = re.compile(rf"(?:=|:)\s*(?:\[\]\w+\s*)?[\[{{]\s*((?:[\[\s]*{_LITERAL}[\]\s]*,?\s*)+)[\]}}]")
+_LIST = re.compile(
+    rf"(?:=|:)\s*(?:\[\]\w+\s*)?[\[{{]([\[\s]*{_LITERAL}(?:[\]\s]*,[\[\s]*{_LITERAL})*[\]\s]*,?\s*)[\]}}]"
+)
 _WORDS = re.compile(r"(?<![\"'`\w])[A-Za-z_]\w*")
 _FINE = frozenset(
     "return new Some Ok Err String from vec Box Vec Array of BigInt Number map int string float64 true false null undefined as const "
