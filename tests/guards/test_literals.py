@@ -114,7 +114,7 @@ def test_no_content_makes_it_raise(tmp_path: Path) -> None:
         b'"' * 4001,
         b"{1: " * 900,
         b"case 5 " * 3000 + b"9" * 3000,
-        b"x = {" + b'"a",\n        ' * 300 + b"NULL};",
+        b"y.pop(); x = {" + b'"a",\n        ' * 300 + b"NULL};",
     ]
     for patch in patches_of(
         tmp_path, [({**TESTS}, {**TESTS, **dict.fromkeys(("a.py", "a.js", "a.go", "a.rs"), text)}) for text in odd]
