@@ -44,7 +44,7 @@ _READ = re.compile(
     r"(uv|poetry|pdm|pylock)[\w.]*\.(lock|toml)|Pipfile(\.lock)?|environment\.ya?ml|tox\.(ini|toml)|noxfile\.py|hatch\.toml|\.python-version|package\.json|package-lock\.json|"
     r"(hatch_|pdm_|)build\.py|[\w.-]+\.proto|npm-shrinkwrap\.json|pnpm-lock\.yaml|pnpm-workspace\.yaml|yarn\.lock|\.yarnrc(\.yml)?|bun\.lockb?|\.npmrc)$"
 )
-_INCLUDES = re.compile(r"^\s*(?:-[rc]|--requirement|--constraint)[ =]*(\S+)", re.MULTILINE)
+_INCLUDES = re.compile(r"^[^\S\n]*(?:-[rc]|--requirement|--constraint)[ =]*(\S+)", re.MULTILINE)
 _SETTINGS = {"POETRY_VIRTUALENVS_IN_PROJECT": "true", "PIPENV_VENV_IN_PROJECT": "1", "PIPENV_IGNORE_VIRTUALENVS": "1"}
 
 

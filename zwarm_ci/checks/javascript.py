@@ -174,7 +174,7 @@ class _Asked:
     @property
     def pattern(self) -> str:
         """A regular expression for the full names, joined by a space or by " > " as versions have it; a suite's name brings its tests."""
-        return r"^\s*(?:" + "|".join(map(_as_pattern, self.names)) + r")(?:\s|$)"
+        return r"^[^\S\n]*(?:" + "|".join(map(_as_pattern, self.names)) + r")(?:\s|$)"
 
     def vitest(self) -> list[str]:
         return [*(["-t", self.pattern] if self.names else []), *self.files]

@@ -26,7 +26,7 @@ _UNLOADED = re.compile(
     r"^(?P<file>\S+\.[cm]?[jt]sx?):\n\n# Unhandled error between tests\n-+\n(?P<said>.*?)\n-{10,}$",
     re.MULTILINE | re.DOTALL,
 )
-_SHAPE = re.compile(r"^\s*([\w.]*(?:Error|Exception|Failure))\b", re.MULTILINE)
+_SHAPE = re.compile(r"^[^\S\n]*([\w.]*(?:Error|Exception|Failure))\b", re.MULTILINE)
 
 
 def prepare(job: Job) -> Job:

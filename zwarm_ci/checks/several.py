@@ -18,7 +18,7 @@ from zwarm_ci.task import Check, Failure
 
 _LOADED = re.compile(rb'"event": "loaded"')
 _SKIPPED = re.compile(
-    r"^\s*(?:(?P<tox>\S+): SKIP \(|SKIPPED:\s+(?P<old>\S+): InterpreterNotFound|(?:nox > )?\* (?P<nox>\S+): skipped)",
+    r"^[^\S\n]*(?:(?P<tox>\S+): SKIP \(|SKIPPED:\s+(?P<old>\S+): InterpreterNotFound|(?:nox > )?\* (?P<nox>\S+): skipped)",
     re.MULTILINE,
 )
 _STATES: tuple[State, ...] = ("passed", "failed", "skipped")

@@ -31,7 +31,7 @@ _SETTINGS = ("tox.ini", "setup.cfg", "tox.toml", "pyproject.toml")
 _REQUIREMENTS = ("*.txt", "requirements/*.txt", "reqs/*.txt", "tests/*.txt", "*.lock", "pylock*.toml")
 #: A dependency, in a list of them, that is a path.
 _BY_PATH = re.compile(
-    r"""^\s*(?:deps\s*=\s*\[?)?["']?(?:-e\b|--editable\b|\.{1,2}/|\.\[|\.["']?,?\s*$|file:|\{tox)""", re.MULTILINE
+    r"""^[^\S\n]*(?:deps\s*=\s*\[?)?["']?(?:-e\b|--editable\b|\.{1,2}/|\.\[|\.["']?,?\s*$|file:|\{tox)""", re.MULTILINE
 )
 _FORM = 1  # 1: one folder for each command and settings
 _ALONE = str(PROBE / "zwarm_ci_alone.py")
@@ -163,13 +163,13 @@ def _sections(job: Job) -> Iterator[tuple[str, str]]:
 
 
 def _with_own(job: Job, keys: Sequence[str]) -> list[str]:
-    pattern = re.compile(rf"^\s*(?:{'|'.join(keys)})\s*=", re.MULTILINE)
+    pattern = re.compile(rf"^[^\S\n]*(?:{'|'.join(keys)})\s*=", re.MULTILINE)
     return [name for name, text in _sections(job) if pattern.search(text)]
 
 
 def _python_paths(job: Job) -> list[tuple[str, str]]:
     """Sections that set PYTHONPATH for their tests, and what to."""
-    pattern = re.compile(r"^\s*(?:set_?env\s*=\s*)?PYTHONPATH\s*=\s*(\S+)\s*$", re.MULTILINE)
+    pattern = re.compile(r"^[^\S\n]*(?:set_?env\s*=\s*)?PYTHONPATH\s*=\s*(\S+)\s*$", re.MULTILINE)
     return [(name, found[1]) for name, text in _sections(job) if (found := pattern.search(text))]
 
 

@@ -34,7 +34,9 @@ _NAME = re.compile(
     r"""\b(?:from|import|require(?:\.resolve|\.requireActual)?|mock|requireActual|resolve)\s*\(?\s*["'`]([^"'`.\n][^"'`\n]{0,300})["'`]"""
 )
 _COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
-_IMPORTS = re.compile(r"^\s*(?:from\s+([A-Za-z_]\w*)|import\s+([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*))", re.MULTILINE)
+_IMPORTS = re.compile(
+    r"^[^\S\n]*(?:from\s+([A-Za-z_]\w*)|import\s+([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*))", re.MULTILINE
+)
 _MOST_FILES = 20_000  # read for imports; a larger repository is asked whole
 _MOST_BYTES = 1024 * 1024  # of one file; a larger one is generated
 

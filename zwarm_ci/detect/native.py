@@ -14,7 +14,7 @@ from zwarm_ci.task import Check
 _GO_TEST = re.compile(r"^func (Test|Example|Fuzz)", re.MULTILINE)
 #: Attributes and macros that make tests, and examples in documentation, which are tests too.
 _RUST_TEST = re.compile(
-    r"#\[(\w+::)*(test|rstest|test_case|quickcheck)\b|^\s*//[/!] *```|\b(proptest|quickcheck|rusty_fork_test)!",
+    r"#\[(\w+::)*(test|rstest|test_case|quickcheck)\b|^[^\S\n]*//[/!] *```|\b(proptest|quickcheck|rusty_fork_test)!",
     re.MULTILINE,
 )
 

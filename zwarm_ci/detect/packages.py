@@ -19,8 +19,8 @@ _MATERIAL = frozenset(
 )
 #: A repository's own program that runs its tests.
 SCRIPTS = ("runtests.py", "run_tests.py", "runtest.py")
-_PYTEST = re.compile(r"^\s*(import|from) pytest\b", re.MULTILINE)
-_UNITTEST = re.compile(r"^\s*(import|from) unittest\b|^\s*from django\.test\b", re.MULTILINE)
+_PYTEST = re.compile(r"^[^\S\n]*(import|from) pytest\b", re.MULTILINE)
+_UNITTEST = re.compile(r"^[^\S\n]*(import|from) unittest\b|^[^\S\n]*from django\.test\b", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ def mypy(tree: Tree, env_of: EnvOf) -> Found:
         yield None, f"mypy is not installed, so {why.removeprefix('of ')} has no effect here (install mypy)"
         return
     named = re.search(
-        r"^\s*(files|packages|modules)\s*=",
+        r"^[^\S\n]*(files|packages|modules)\s*=",
         tree.text("mypy.ini") + tree.text(".mypy.ini") + tree.text("setup.cfg"),
         re.MULTILINE,
     )

@@ -18,7 +18,7 @@ _FILE_FOR_TESTS = re.compile(
     re.IGNORECASE,
 )
 _HATCH = ("hatch-test", "test", "tests", "default", "dev")
-_NESTED = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)[\s=]+(\S+)", re.MULTILINE)
+_NESTED = re.compile(r"^[^\S\n]*(?:-r|--requirement|-c|--constraint)[\s=]+(\S+)", re.MULTILINE)
 #: What in pytest's settings needs which plugin; the pattern is looked for in `addopts` and the names of settings.
 _PLUGINS = (
     (r"--(no-)?cov\b", "pytest-cov"),
@@ -212,7 +212,9 @@ def uses_pytest(tree: Tree) -> bool:
         return True
     files = list(tree.test_files())
     texts = (p.read_text(encoding="utf-8", errors="replace") for p in files)
-    return bool(files) and not any(re.search(r"^\s*(import|from) unittest\b", text, re.MULTILINE) for text in texts)
+    return bool(files) and not any(
+        re.search(r"^[^\S\n]*(import|from) unittest\b", text, re.MULTILINE) for text in texts
+    )
 
 
 def plugins(tree: Tree) -> tuple[str, ...]:

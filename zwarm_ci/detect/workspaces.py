@@ -144,7 +144,7 @@ def _cargo_members(tree: Tree, found: list[tuple[str, str]]) -> set[str]:
 
 
 def _go_members(tree: Tree) -> set[str]:
-    used = re.findall(r"^\s*(?:use\s+)?(\.{1,2}(?:/\S*)?)\s*$", tree.text("go.work"), re.MULTILINE)
+    used = re.findall(r"^[^\S\n]*(?:use\s+)?(\.{1,2}(?:/\S*)?)\s*$", tree.text("go.work"), re.MULTILINE)
     return {os.path.normpath(path) for path in used}
 
 

@@ -32,7 +32,7 @@ _IN_INI = re.compile(
     r"^(?:install_requires|tests_require|setup_requires|deps|requires)\s*=([^\n]*(?:\n[ \t]+[^\n]*)*)", re.MULTILINE
 )
 _EXTRAS_IN_INI = re.compile(r"^\[options\.extras_require\]\n((?:[^\[\n][^\n]*\n?|\n)*)", re.MULTILINE)
-_IN_CONDA = re.compile(r"^\s*-\s*([A-Za-z0-9][\w.-]*)\s*(?:$|[<>=!~#])", re.MULTILINE)
+_IN_CONDA = re.compile(r"^[^\S\n]*-\s*([A-Za-z0-9][\w.-]*)\s*(?:$|[<>=!~#])", re.MULTILINE)
 
 
 def declares(name: str, sources: Sources) -> str:
@@ -41,7 +41,7 @@ def declares(name: str, sources: Sources) -> str:
     for file, found in _declared(sources):
         if names & {normal(distribution) for distribution in found}:
             return f"{file} declares it"
-    imports = re.compile(rf"^\s*(?:import|from)\s+{re.escape(name)}\b", re.MULTILINE)
+    imports = re.compile(rf"^[^\S\n]*(?:import|from)\s+{re.escape(name)}\b", re.MULTILINE)
     test = next((path for path in sources.holding(name) if is_test(path) and imports.search(sources.text(path))), "")
     return f"{test} imports it" if test else ""
 
@@ -69,7 +69,7 @@ def _declared(sources: Sources) -> Iterator[tuple[str, set[str]]]:
             ]
         ),
         "tox.ini": re.sub(
-            r"^\s*[\w{},.-]+:", "", "\n".join(_IN_INI.findall(sources.text("tox.ini"))), flags=re.MULTILINE
+            r"^[^\S\n]*[\w{},.-]+:", "", "\n".join(_IN_INI.findall(sources.text("tox.ini"))), flags=re.MULTILINE
         ),
     }
     files = [*sources.tree.glob("*requirements*.txt"), *sources.tree.glob("requirements/*.txt")]

@@ -180,5 +180,5 @@ def _inside(name: str, tree: Path, here: Here) -> str | None:
 
 
 def _submodule(path: str, sources: Sources) -> str:
-    modules = re.findall(r"^\s*path\s*=\s*(\S+)\s*$", sources.text(".gitmodules"), re.MULTILINE)
+    modules = re.findall(r"^[^\S\n]*path\s*=\s*(\S+)\s*$", sources.text(".gitmodules"), re.MULTILINE)
     return next((module for module in modules if path == module or path.startswith(f"{module}/")), "")

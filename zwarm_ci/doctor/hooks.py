@@ -114,7 +114,7 @@ def _not_in_framework(user: Repository, stage: str) -> str:
         return "the pre-commit framework has no hook of ours for this stage (zwarm-ci init --hooks native)"
     config = user.top / _FRAMEWORK
     text = config.read_text(encoding="utf-8", errors="replace") if config.is_file() else ""
-    if any(re.search(rf"^\s*-?\s*id:\s*['\"]?{i}\b", text, re.MULTILINE) for i in ids):
+    if any(re.search(rf"^[^\S\n]*-?\s*id:\s*['\"]?{i}\b", text, re.MULTILINE) for i in ids):
         return ""
     return f"{_FRAMEWORK} has neither {' nor '.join(ids)} (zwarm-ci init --hooks pre-commit)"
 

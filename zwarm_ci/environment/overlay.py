@@ -24,7 +24,7 @@ _SCRIPT_BYTES = 64 * 1024
 _PIP = "#!{}\nimport runpy\nrunpy.run_module('pip', run_name='__main__', alter_sys=True)\n"
 #: How the .pth files of old namespace packages ask where they lie: in the repository's site-packages, not in the overlay's.
 _SITEDIR = re.compile(r"""sys\._getframe\(\d+\)\.f_locals\[['"]sitedir['"]\]""")
-_IMPORTED = re.compile(r"^\s*import\s+([A-Za-z_][\w.]*)|[;\s]import\s+([A-Za-z_]\w*)", re.MULTILINE)
+_IMPORTED = re.compile(r"^[^\S\n]*import\s+([A-Za-z_][\w.]*)|[;\s]import\s+([A-Za-z_]\w*)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

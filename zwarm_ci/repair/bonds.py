@@ -10,10 +10,10 @@ from zwarm_ci.repair.hunks import Hunk, undone
 
 #: What defines a name, in the languages that the checks know; group 1 or 2 is the name.
 _DEFINES = re.compile(
-    rb"\b(?:def|class|function|func|fn|const|let|var|struct|type|interface|enum|trait|mod)\s+([A-Za-z_]\w*)|^\s*([A-Za-z_]\w*)\s*(?::[^=\n]+)?=[^=]",
+    rb"\b(?:def|class|function|func|fn|const|let|var|struct|type|interface|enum|trait|mod)\s+([A-Za-z_]\w*)|^[^\S\n]*([A-Za-z_]\w*)\s*(?::[^=\n]+)?=[^=]",
     re.MULTILINE,
 )
-_IMPORTS = re.compile(rb"^\s*(?:from\s+\S+\s+)?import\s+(.+)$", re.MULTILINE)
+_IMPORTS = re.compile(rb"^[^\S\n]*(?:from\s+\S+\s+)?import\s+(.+)$", re.MULTILINE)
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 
 

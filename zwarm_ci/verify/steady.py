@@ -24,7 +24,7 @@ _UNSTEADY = re.compile(
 )
 _MORE = 3  # times the burn-in for what time, threads or randomness touch
 _SEEDS = 3
-_HYPOTHESIS = re.compile(r"^\s*(?:from|import)\s+hypothesis\b", re.MULTILINE)
+_HYPOTHESIS = re.compile(r"^[^\S\n]*(?:from|import)\s+hypothesis\b", re.MULTILINE)
 
 
 def times(court: Court, patch: Patch) -> int:

@@ -58,7 +58,7 @@ _JAVASCRIPT = (
     ("mode", r"\b(?:if|while)\s*\(\s*!?\s*[\w.]*\b(?:DEBUG|isDebug|debugMode)\b", _WEAK),
 )  # fmt: skip
 _GO = (
-    ("runner", (r"\btesting\s*\.\s*Testing\s*\(|^\s*(?:import\s+)?(?:\w+\s+)?\"testing\"|\bflag\s*\.\s*Lookup\s*\(\s*\"test\."
+    ("runner", (r"\btesting\s*\.\s*Testing\s*\(|^[^\S\n]*(?:import\s+)?(?:\w+\s+)?\"testing\"|\bflag\s*\.\s*Lookup\s*\(\s*\"test\."
         r"|\"test\.(?:v|run|timeout|paniconexit0)\"|\"-test\.|\"\.test\""), _STRONG),
     ("environment", (r"\bos\s*\.\s*(?:Getenv|LookupEnv)\s*\(\s*\"(?:\w*TEST\w*|CI|GITHUB_ACTIONS|GO_\w*TEST\w*|ZWARM\w*)\""
         r"|\bos\s*\.\s*Environ\s*\("), _PLAIN),
@@ -67,7 +67,7 @@ _GO = (
     ("frames", (r"\bruntime\s*\.\s*(?:Callers?(?:Frames)?\s*\(|Stack\s*\(|FuncForPC\b)|\bdebug\s*\.\s*(?:Stack|PrintStack"
         r"|ReadBuildInfo)\s*\("), _PLAIN),
     ("exit", r"\b(?:os|syscall|unix)\s*\.\s*Exit\s*\(|\bruntime\s*\.\s*Goexit\s*\(|\bsyscall\s*\.\s*Kill\s*\(", _PLAIN),
-    ("dynamic", r"\bplugin\s*\.\s*Open\s*\(|^\s*(?:import\s+)?(?:\w+\s+)?\"(?:unsafe|plugin)\"|\bsyscall\s*\.\s*Mprotect\b", _PLAIN),
+    ("dynamic", r"\bplugin\s*\.\s*Open\s*\(|^[^\S\n]*(?:import\s+)?(?:\w+\s+)?\"(?:unsafe|plugin)\"|\bsyscall\s*\.\s*Mprotect\b", _PLAIN),
     ("equality", r"\)\s*(?:Equal|Equals|Is|Less|Cmp|Compare)\s*\([^()]*\)\s*(?:bool|int)\s*\{\s*return\s+(?:true|0)\s*\}?", _STRONG),
     ("mode", r"\bif\s+!?\s*[\w.]*\b(?:[iI]sTest\w*|[iI]nTest\w*|[tT]estMode|TESTING|[uU]nderTest)\b", _STRONG),
 )  # fmt: skip

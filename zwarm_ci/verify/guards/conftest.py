@@ -158,7 +158,7 @@ def _is_plugin(patch: Patch, path: str) -> bool:
         return True
     return any(
         re.search(
-            r"^\s*(?:async )?def pytest_(?!asyncio)\w+\(|\bhookimpl\b|^pytest_plugins\b|^collect_ignore",
+            r"^[^\S\n]*(?:async )?def pytest_(?!asyncio)\w+\(|\bhookimpl\b|^pytest_plugins\b|^collect_ignore",
             t,
             re.MULTILINE,
         )

@@ -14,7 +14,7 @@ from zwarm_ci.verify.guards.base import Family, Patch
 _IGNORED = re.compile(r"[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 _OWN = re.compile(r"^(?:\.git|git~\d+|gi[0-9a-f]{4}~\d+)(?:[. ]*|[. ]*:.*)$", re.IGNORECASE)
 _RUNS = re.compile(
-    r"^\s*(?:update\s*=\s*!|url\s*=\s*(?:-|ext::|file:|/|fd::|\S*[`$;|]|\.\./\.\./\.\.)|path\s*=\s*(?:-|/|\S*\.\.|\.git))",
+    r"^[^\S\n]*(?:update\s*=\s*!|url\s*=\s*(?:-|ext::|file:|/|fd::|\S*[`$;|]|\.\./\.\./\.\.)|path\s*=\s*(?:-|/|\S*\.\.|\.git))",
     re.IGNORECASE,
 )
 _PARTS = frozenset({"HEAD", "config", "packed-refs"})

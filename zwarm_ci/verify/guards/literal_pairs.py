@@ -50,9 +50,9 @@ _KEYED = re.compile(
 )
 _AND = re.compile(rf"==\s*({_LITERAL})")
 _TABLE = re.compile(
-    rf"(?:^|[\[{{(,|\n])\s*\[?({_LITERAL})\]?\s*(?::|=>|,)\s*({_WRAP}{_LITERAL}[^\n;:]{{0,200}}?)\s*(?=[\]}}),;\n])"
+    rf"(?:(?:^|[\[{{(,|])\s*|\n[^\S\n]*)\[?({_LITERAL})\]?\s*(?::|=>|,)\s*({_WRAP}{_LITERAL}[^\n;:]{{0,200}}?)\s*(?=[\]}}),;\n])"
 )
-_NAMED = re.compile(rf"(?:^|[{{,\n])\s*([A-Za-z_$][\w$]*)\s*:\s*({_WRAP}{_LITERAL})\s*(?=[}},\n])")
+_NAMED = re.compile(rf"(?:(?:^|[{{,])\s*|\n[^\S\n]*)([A-Za-z_$][\w$]*)\s*:\s*({_WRAP}{_LITERAL})\s*(?=[}},\n])")
 _CONSTANT = re.compile(
     rf"\)\s*(?:->\s*[\w<>&\[\]]+\s*|:\s*[\w<>\[\]]+\s*|[\w\[\]]+\s*)?\{{\s*(?:return\s+)?({_WRAP}{_LITERAL}[^;\n}}]{{0,200}});?\s*\}}"
     rf"|\)\s*=>\s*({_LITERAL})\s*[;,)\n]"

@@ -26,7 +26,7 @@ _FEW, _MUCH = 80, 3_000_000  # test files and characters of them that are read f
 _COMMON = frozenset({"-1", "0", "1", "2", "3", "10", "100", "1000", "60", "24", "255", "256", "1024"})
 _HTTP = re.compile(r"^[1-5]\d\d$")
 _STARTS = re.compile(
-    r"^\s*(?:it|test|describe|func\s+Test|#\[test\]|fn\s|def\s+test|@Test|t\.Run|specify)\b", re.MULTILINE
+    r"^[^\S\n]*(?:it|test|describe|func\s+Test|#\[test\]|fn\s|def\s+test|@Test|t\.Run|specify)\b", re.MULTILINE
 )
 _WORD = re.compile(r"^'[A-Za-z_][\w\-.]*$")
 _HIDDEN = re.compile(r"^'[0-9a-fA-F]{8,}$|^'[A-Za-z0-9+/]{16,}={0,2}$")  # a digest, or a text that was encoded

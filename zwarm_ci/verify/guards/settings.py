@@ -54,10 +54,10 @@ _JS_KEYS = re.compile(
 )
 _PARTS_OF_RUNNER = re.compile(r"^(?:pytest|tool:pytest|unittest|nosetests|aliases|test)$")
 _CI_SCRIPT = re.compile(
-    r"^\s*(?:script-shell|node-options|ignore-scripts|shell-emulator|yarn-path|yarnPath|plugins)\s*[=:]"
+    r"^[^\S\n]*(?:script-shell|node-options|ignore-scripts|shell-emulator|yarn-path|yarnPath|plugins)\s*[=:]"
 )
 _CARGO = re.compile(
-    r"^\s*(?:runner|rustc-wrapper|rustc-workspace-wrapper|harness|test|doctest|\[patch\b.*|\[replace\b.*)\s*(?:=|$)"
+    r"^[^\S\n]*(?:runner|rustc-wrapper|rustc-workspace-wrapper|harness|test|doctest|\[patch\b.*|\[replace\b.*)\s*(?:=|$)"
 )
 _YOURS = "make this change yourself, or name it in the task"
 
@@ -130,7 +130,7 @@ def _own_glob(patch: Patch, path: str) -> bool:
     return (
         is_named(path, patch.rules.protect)
         and not is_test(path)
-        and not re.search(r"^\s*(?:async )?def test|^class \w*Test", patch.old(path), re.MULTILINE)
+        and not re.search(r"^[^\S\n]*(?:async )?def test|^class \w*Test", patch.old(path), re.MULTILINE)
     )
 
 

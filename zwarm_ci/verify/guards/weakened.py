@@ -41,9 +41,9 @@ _WHAT: dict[Kind, str] = {
     "unreadable": "cannot be read and was changed:",
 }
 _DEFINED = re.compile(
-    r"^\s*(?:export\s+|default\s+|pub(?:\([^)]*\))?\s+|async\s+|static\s+|unsafe\s+|abstract\s+)*"
+    r"^[^\S\n]*(?:export\s+|default\s+|pub(?:\([^)]*\))?\s+|async\s+|static\s+|unsafe\s+|abstract\s+)*"
     r"(?:def|class|func|fn|function|const|let|var|struct|enum|trait|type|interface|mod)\s+(?:\([^)]*\)\s*)?(\w+)"
-    r"|^\s*(?:(?:self|cls|this)\.)?(\w+)\s*(?::[^=]{1,60})?=(?!=)"
+    r"|^[^\S\n]*(?:(?:self|cls|this)\.)?(\w+)\s*(?::[^=]{1,60})?=(?!=)"
 )
 _RUNS_ALWAYS = re.compile(
     r"autouse=(?!False)|\b(beforeEach|beforeAll|afterEach|afterAll|before|after)\(|func TestMain\("
