@@ -95,8 +95,7 @@ def establish(
             result, flaky = _chance(trees, check, twin.tree, result, reruns - spared, odd)
         there, blind = _skipped_here_alone(trees, check, result) if same_as_tree else ({}, "")
         red = tuple(i for i in result.failed if (check.name, i) not in flaky)
-        near = _alone(trees, check, twin, red) if check.is_test else ()
-        result, note, chance = _with_network(trees, check, twin, result, (*red, *there), whole=bool(red) and not near)
+        result, note, chance = _with_network(trees, check, twin, result, red, tuple(there))
         flaky |= {(check.name, i): (1, reruns + 1) for i in chance}
         red = tuple(i for i in (*red, *there) if result.state(i) in {"failed", "skipped"} and i not in chance)
         found: dict[str, Lack] = {}
@@ -152,16 +151,17 @@ def _said(check: Check, hidden: Mapping[tuple[str, str], str]) -> str:
 
 
 def _with_network(
-    trees: Trees, check: Check, twin: Prepared, result: CheckResult, wrong: Sequence[str], *, whole: bool
+    trees: Trees, check: Check, twin: Prepared, result: CheckResult, red: tuple[str, ...], skipped: tuple[str, ...]
 ) -> tuple[CheckResult, str, tuple[str, ...]]:
     """The result to go by, a note, and ids that are red by chance.
 
-    Where ids are `wrong` only because the network is off, it is switched on for the run. What is green with it, and then without
-    it too, owes that to chance. `whole`: the whole suite is asked, since some of them are green without their neighbours.
+    Where ids are `red` or `skipped` only because the network is off, it is switched on for the run. What is green with it, and then
+    without it too, owes that to chance. The whole suite is asked where some are green without their neighbours.
     """
-    tree = twin.tree
+    tree, wrong = twin.tree, (*red, *skipped)
     if not trees.surroundings.offline(check) or not (wrong or result.trouble.startswith("environment")):
         return result, "", ()
+    whole = check.is_test and bool(red) and not _alone(trees, check, twin, red)
     trees.surroundings.allow_network(check, "the base is red without it")
     better = healed(trees.anew(check, tree, only=() if whole else only(wrong)), wrong, result)
     trees.surroundings.deny_network(check)
