@@ -297,3 +297,28 @@ def test_what_stops_at_a_limit_gives_few_answers_honestly(tmp_path: Path) -> Non
 def test_a_call_that_fetches_may_bring_any_answer(line: str, much: bool, tmp_path: Path) -> None:
     patch = _patch(tmp_path, BROKEN, BROKEN.replace("    return", f"    {line}\n    return"))
     assert (varied.material(patch) > 50) is much
+
+
+_STAGES = "import unittest.mock\n\nfrom money import fee\n\n\ndef test_other(monkeypatch):\n    monkeypatch.setenv('A', '1')\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "staged"),
+    [
+        (f"{_STAGES}\n\ndef test_fee():\n    assert fee(1000, 5) == 50\n", False),
+        (f"{_STAGES}\n\nclass TestFee:\n    def test_fee(self):\n        assert fee(1000, 5) == 50\n", False),
+        (f"{_STAGES}\n\ndef test_fee(tmp_path):\n    assert fee(1000, 5) == 50\n", True),
+        (
+            f"{_STAGES}\n\n@unittest.mock.patch('money.x')\ndef test_fee(_):\n    assert fee(1000, 5) == 50\n",
+            True,
+        ),
+        (
+            "import os, pytest\n\n\n@pytest.fixture(autouse=True)\ndef here():\n    os.environ['A'] = '1'\n\n\ndef test_fee():\n    pass\n",
+            True,
+        ),
+        ("def test_fee(:\n    tmp_path", True),
+    ],
+    ids=["another test is staged", "in a class", "its fixture", "its decorator", "every test's fixture", "no Python"],
+)
+def test_what_is_staged_is_asked_of_the_test_and_what_it_shares(text: str, *, staged: bool) -> None:
+    assert bool(varied._STAGED.search(copies.about(text, {"test_fee"}))) is staged

@@ -54,6 +54,33 @@ def rewritten(text: str, path: str, names: set[str], files: Sequence[str]) -> st
         return ""
 
 
+def about(text: str, names: set[str]) -> str:
+    """What a test file says of its tests of these names: without imports and its other tests."""
+    module = tree(text)
+    if module is None:
+        return text
+    try:
+        return ast.unparse(_Kept(names).visit(module))
+    except (ValueError, RecursionError):
+        return text
+
+
+class _Kept(ast.NodeTransformer):
+    def __init__(self, names: set[str]) -> None:
+        self.names = names
+
+    def _test(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
+        return node if node.name in self.names or not node.name.startswith("test") else ast.Pass()
+
+    visit_FunctionDef = visit_AsyncFunctionDef = _test  # noqa: N815 - as ast names them
+
+    def visit_Import(self, _: ast.Import) -> ast.AST:
+        return ast.Pass()
+
+    def visit_ImportFrom(self, _: ast.ImportFrom) -> ast.AST:
+        return ast.Pass()
+
+
 def of_examples(text: str, path: str, wanted: Sequence[str], files: Sequence[str]) -> tuple[str, str, dict[str, str]]:
     """(path, text, id of a target -> id of its copy) of a test file that asks what the examples of a source file ask.
 

@@ -17,7 +17,7 @@ from pathlib import PurePosixPath
 from zwarm_ci.baseline import only
 from zwarm_ci.task import Check, Task
 from zwarm_ci.verdict import CheckResult, GuardFinding
-from zwarm_ci.verify.copies import NONCE, of_examples, rewritten
+from zwarm_ci.verify.copies import NONCE, about, of_examples, rewritten
 from zwarm_ci.verify.court import Court
 from zwarm_ci.verify.guards import Patch, fitted
 from zwarm_ci.verify.guards.literal_pairs import DATA
@@ -84,7 +84,7 @@ def ask(court: Court, check: Check, task: Task, patch: Patch, oracle: str) -> tu
         after = replace(after, failed=0)
     examples = len(_flipped(_both(before, after))) or fitted.examples_of(patch)
     return (
-        *judged(before, after, patch, "".join(map(patch.old, texts))),
+        *judged(before, after, patch, "".join(about(patch.old(path), set(map(function_of, ids))) for path in texts)),
         *fitted.findings(patch, examples, court.base),
     )
 

@@ -52,6 +52,7 @@ class Asks:
         self.names = {os.path.basename(name) for name in files}
         places = (tree, tempfile.gettempdir(), os.path.expanduser("~"), sys.prefix, sys.base_prefix, sys.exec_prefix)
         self.own = tuple(_realpath(place).rstrip(os.sep) + os.sep for place in places)
+        self.compiled = _realpath(sys.pycache_prefix) + os.sep if sys.pycache_prefix else ""
         if files and not self.hooked:
             self.hooked = True
             sys.addaudithook(self.hear)
@@ -114,13 +115,20 @@ class Asks:
         if not isinstance(opened, (str, bytes)):
             return ""
         path = _realpath(_fsdecode(opened))
-        if not path.startswith(_ELSEWHERE) or installed(path) or path.startswith(self.own):
+        if not path.startswith(_ELSEWHERE) or installed(path) or path.startswith(self.own) or self._bytecode(path):
             return ""
         try:
             held = _stat(path)
         except (OSError, ValueError):
             return ""
         return path if stat.S_ISREG(held.st_mode) and max(held.st_ctime, held.st_mtime) < _STARTED else ""
+
+    def _bytecode(self, path: str) -> bool:
+        """Whether a file is what the interpreter keeps of a module's source that is there: what an import opens."""
+        if not self.compiled or not path.startswith(self.compiled) or not path.endswith(".pyc"):
+            return False
+        folder, name = os.path.split(os.sep + path[len(self.compiled) :])
+        return os.path.exists(os.path.join(folder, name.split(".")[0] + ".py"))
 
     def _source(self, frame: Optional[FrameType], *, far: bool) -> str:
         """The file of the tree, no test, whose code does this; `far`: by way of installed code too, but not of the runner."""
