@@ -27,6 +27,7 @@ _FUNCTION, _CLASS, _MODULE, _BUILTIN, _CODE, _METHOD = (
 _type, _list, _callable, _getattr = type, list, callable, getattr
 _all, _map, _is, _item = all, map, operator.is_, operator.getitem
 _code, _defaults = operator.attrgetter("__code__"), operator.attrgetter("__defaults__")
+_stat = os.stat
 _MISSING = object()
 _SYSTEM = {
     "os": ("_exit", "abort", "kill", "write", "open", "read"),
@@ -118,6 +119,7 @@ class Witness:
         ] = ()  # name, owner, attribute; what it was, and what it is made of
         self.hooks: Dict[Tuple[str, str], Any] = {}
         self.exec: Any = None
+        self.files: Tuple[Tuple[str, str, Tuple[int, ...]], ...] = ()  # a module, a file that it is made from, its mark
         self.met: Set[str] = set()  # what was seen changed after a test, and may have been put back since
 
     def begin(self) -> None:
@@ -151,7 +153,8 @@ class Witness:
             tuple(inner(part[3]) for part in made), tuple(part[4] for part in made), tuple(part[5] for part in made),
         )  # fmt: skip
         self.functions = frozenset(_map(id, self.columns[3]))
-        self.hold("zwarm_ci_witness.WITNESS", self, ("parts", "core", "whole", "columns", "functions"))
+        self.files = tuple(_files())
+        self.hold("zwarm_ci_witness.WITNESS", self, ("parts", "core", "whole", "columns", "functions", "files"))
 
     def hold(self, name: str, owner: Any, attributes: Sequence[str]) -> None:
         """Look at attributes of one of our own objects too, and at what the functions among them have bound."""
@@ -196,6 +199,14 @@ class Witness:
                 _map(_is, _map(_defaults, functions), defaults)
             )
         return same
+
+    def rewritten(self) -> Iterator[str]:
+        """Modules that were loaded from files which are others now: whoever runs next would load something else."""
+        for name, path, mark in self.files:
+            now = _mark(path)
+            linked = now[:3] == mark[:3] and now[4:] != mark[4:]  # by an installation that shares the file
+            if now != mark and not linked:
+                yield "file of %s" % name
 
     def added(self) -> List[str]:
         """Names of functions and classes that were put beside them, but for the runner's own."""
@@ -278,7 +289,7 @@ class Witness:
     def altered(self, tree: str, manager: Any = None) -> List[str]:
         """Everything that is not as it was, by name."""
         names = {part[0] for part in self.changed(self.parts)}
-        names.update(self.added(), self.strays(tree), self.finders(tree), self.unheld(), self.met)
+        names.update(self.added(), self.strays(tree), self.finders(tree), self.rewritten(), self.unheld(), self.met)
         if manager is not None:
             names.update(self.hooks_changed(manager, tree))
         return sorted(names)
@@ -289,6 +300,23 @@ def _bound(value: Any) -> Tuple[Any, ...]:
     if _type(value) is not _FUNCTION:
         return ()
     return (id(value.__code__), *(id(cell.cell_contents) for cell in value.__closure__ or ()))
+
+
+def _files() -> Iterator[Tuple[str, str, Tuple[int, ...]]]:
+    """What the modules that are loaded by now were made from; not their bytecode, which processes write for each other."""
+    for name, module in _list(sys.modules.items()):
+        path = _getattr(module, "__file__", None)
+        if isinstance(path, str) and (mark := _mark(path)):
+            yield name, path, mark
+
+
+def _mark(path: str) -> Tuple[int, ...]:
+    """(inode, size, time of its content, time of its inode, links) of a file; () where there is none."""
+    try:
+        found = _stat(path)
+    except (OSError, ValueError):
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_nlink
 
 
 def _impls(manager: Any) -> Iterator[Tuple[str, str, Any]]:
