@@ -11,8 +11,8 @@ from zwarm_ci.task import Place
 _FRAME = re.compile(
     r"""
       ^[^\S\n]*File\ "(?P<python>[^"\n]+)",\ line\ (?P<python_line>\d+)
-    | ^[^\S\n]*at\ .*?\(?(?P<js>(?:file://)?[^\s():]+\.[cm]?[jt]sx?):(?P<js_line>\d+)(?::\d+)?\)?\s*$
-    | (?P<path>[^\s:()'"]+\.(?:py|go|rs|[cm]?[jt]sx?)):(?P<line>\d+)\b
+    | ^[^\S\n]*at\ .*?(?<![^\s():])(?P<js>(?:file://)?[^\s():]+\.[cm]?[jt]sx?):(?P<js_line>\d+)(?::\d+)?\)?\s*$
+    | (?<![^\s:()'"])(?P<path>[^\s:()'"]+\.(?:py|go|rs|[cm]?[jt]sx?)):(?P<line>\d+)\b
     """,
     re.VERBOSE | re.MULTILINE,
 )

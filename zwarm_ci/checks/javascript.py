@@ -31,10 +31,10 @@ _HOOK = re.compile(r"\((?:before|after) (?:all|each)\)$")
 _PROJECT = re.compile(r" \[[^\]]*\]$")
 _SPECIAL = re.compile(r"[.*+?^${}()|\[\]\\/]")
 _ABSENT = re.compile(
-    r"(?P<name>[\w@/.-]+): (?:command )?not found|Cannot find (?:module|package) '(?P<module>[^'./][^']*)'"
+    r"(?<![\w@/.-])(?P<name>[\w@/.-]+): (?:command )?not found|Cannot find (?:module|package) '(?P<module>[^'./][^']*)'"
     r"|command not found: (?P<yarn>[\w@/.-]+)|could not determine executable to run"
 )
-_RAISED = re.compile(r"(?:^|: )\s*((\w+(?:Error|Exception))(?: \[\w+\])?: .+)$", re.MULTILINE)
+_RAISED = re.compile(r"(?:^|: )[^\S\n]*((\w+(?:Error|Exception))(?: \[\w+\])?: .+)$", re.MULTILINE)
 _NONE = re.compile(r"No tests? (?:files )?found", re.IGNORECASE)
 
 

@@ -41,7 +41,7 @@ _BUILD_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 #: How tox 4, tox 3 and nox say that a Python is not here.
 _MISSING = re.compile(
     r"^(?:\S+: (?:failed with|skipped because) could not find python interpreter (?:matching any of the specs |with spec\(s\): )(?P<tox>\S+)"
-    r"|(?:ERROR|SKIPPED)?:?\s*(?:\S+: )?InterpreterNotFound: (?P<old>\S+)|nox > .*Python interpreter (?P<nox>\S+) not found)",
+    r"|(?:ERROR|SKIPPED)?:?[^\S\n]*(?:\S+: )?InterpreterNotFound: (?P<old>\S+)|nox > .*Python interpreter (?P<nox>\S+) not found)",
     re.MULTILINE,
 )
 #: How they say that an installation failed.

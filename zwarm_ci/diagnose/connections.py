@@ -63,7 +63,7 @@ _LOCAL_PORTS = (
     re.compile(rf"\"(?:{_HOST})\"(?: \([^)]*\))?, port (\d{{2,5}})\b"),
     re.compile(rf"address: '(?:{_HOST})', port: (\d{{2,5}})\b"),
 )
-_ELSEWHERE = re.compile(r"[A-Za-z0-9]\.[\w.-]+:\d{2,5}\b|\bport[ =:]+\d{2,5}\b")
+_ELSEWHERE = re.compile(r"[A-Za-z0-9]\.[\w.-]{1,253}:\d{2,5}\b|\bport[ =:]+\d{2,5}\b")
 _UNRESOLVED = re.compile(
     r"Name or service not known|Temporary failure in name resolution|nodename nor servname|No address associated with hostname"
     r"|ENOTFOUND|EAI_AGAIN|NameResolutionError|no such host|could not translate host name|Could not resolve host"

@@ -19,7 +19,7 @@ _EXTENSION = re.compile(r"\.(so|pyd|dylib)$")
 _NATIVE = re.compile(
     r"\.(c|cc|cpp|cxx|h|hh|hpp|pyx|pxd|pxi|rs|f|f90|zig|pyf)$|(^|/)(setup\.py|CMakeLists\.txt|meson\.build|Cargo\.(toml|lock)|build\.rs)$"
 )
-_PAIR = re.compile(r"""["']?([\w.-]+)["']?\s*[:=]\s*["']?([^\s"',]{8,})["']?""")
+_PAIR = re.compile(r"""(?<![\w.-])([\w.-]+)["']?\s*[:=]\s*["']?([^\s"',]{8,})["']?""")
 #: What `.env` gave us. It is there to be handed on, and has no say in where we go ourselves.
 _adopted: dict[str, str] = {}
 _MANY = 5_000  # ignored files below a package; more is data, not something that an install built

@@ -12,7 +12,7 @@ from zwarm_ci.verify.guards.base import Patch
 from zwarm_ci.verify.guards.commanded import compared
 from zwarm_ci.verify.guards.signs import CODE, Sign, code_only
 
-_NAME = re.compile(r"[\w\-]+(?:\.[\w\-]+)*\.\w{1,8}\b")
+_NAME = re.compile(r"(?<![\w\-.])[\w\-]+(?:\.[\w\-]+)*\.\w{1,8}\b")
 _PROSE = re.compile(r"^(?:readme|license|changelog|changes|authors|contributing)\b", re.IGNORECASE)
 
 
