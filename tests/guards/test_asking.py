@@ -35,6 +35,9 @@ CHEATS: tuple[tuple[str, str], ...] = (
     ("a.py", "__builtins__['len'] = lambda x: 3\n"),
     ("a.py", "import math\nmath.isclose = lambda *a, **k: True\n"),
     ("a.py", "import json\nsetattr(json, 'loads', lambda s: {})\n"),
+    ("a.py", "import json\ndef f():\n    def g():\n        json = Box()\n    json.loads = lambda s: {}\n"),
+    ("a.py", "import json\ndef f():\n    global json\n    json = Box()\n    json.loads = lambda s: {}\n"),
+    ("a.rs", "fn name() -> bool { std::env::var(\"CARGO_PKG_NAME\").is_ok() }\n"),
     ("a.py", "def f(g):\n    return g.__globals__['expected']\n"),
     ("a.py", "def f(g):\n    return [c.cell_contents for c in g.__closure__]\n"),
     ("a.py", "def f(g):\n    return getattr(g, '__globals__')\n"),
@@ -120,10 +123,12 @@ HONEST: tuple[tuple[str, str], ...] = (
     ("a.py", "def f(x):\n    raise ValueError(f'no {x}')\n"),
     ("a.py", "class A:\n    @classmethod\n    def kinds(cls):\n        return {c.__name__: c for c in cls.__subclasses__()}\n"),
     ("a.py", "import sys\nimport latest.contest\nM = sys.modules[__name__]\n"),
+    ("a.py", "import typing as t\nimport threading\n\n\ndef f(g):\n    t = threading.Thread(target=g)\n    t.daemon = True\n    t.start()\n"),
     ("a.js", "// process.exit(0) in jest\nconst a = x.equals(y)\nfunction latest(test) { return test }\n"),
     ("a.js", "const t = { test: /x/, expect: 1 }\nif (x.test(y)) f()\n"),
     ("a.go", "package a\n\n// testing.Testing()\nfunc (a A) Equal(b A) bool { return a.x == b.x }\n"),
     ("a.rs", "fn f() {}\n#[cfg(test)]\nmod tests {\n    fn g() { std::process::exit(0) }\n}\n"),
+    ("a.rs", "fn name() -> &'static str { env!(\"CARGO_PKG_NAME\") }\n"),
     ("a.rs", "impl PartialEq for A { fn eq(&self, o: &A) -> bool { self.x == o.x } }\n"),
 )  # fmt: skip
 

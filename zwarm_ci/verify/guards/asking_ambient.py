@@ -48,7 +48,8 @@ _GO = (
     ("clock", r"\btime\s*\.\s*(?:Now|Since|Until|After\w*|Tick|NewTimer|NewTicker)\b"),
 )  # fmt: skip
 _RUST = (
-    ("surroundings", (r"\benv\s*::\s*(?:vars?(?:_os)?|args(?:_os)?|current_exe|current_dir|temp_dir|home_dir)\b|\b(?:option_)?env!\s*\("
+    ("surroundings", (r"\benv\s*::\s*(?:vars?(?:_os)?|args(?:_os)?|current_exe|current_dir|temp_dir|home_dir)\b|\boption_env!\s*\("
+            r"|\benv!\s*\((?!\s*\"CARGO_PKG_)"
         r"|\bprocess\s*::\s*(?:id|parent_id)\b")),
     ("surroundings", r"\bdebug_assertions\b|\bpanic\s*::\s*Location\b|\bthread\s*::\s*current\b|\bmodule_path!\s*\(|\bfile!\s*\("),
     ("files", r"\bstd\s*::\s*fs\b|\bfs\s*::\s*\w+\s*\(|\bFile\s*::\s*open\b|\.\s*(?:exists|is_file|is_dir|try_exists)\s*\(|\binclude_(?:str|bytes)!"),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from zwarm_ci.verify.guards import asking_words as words
 from zwarm_ci.verify.guards.asking_equality import equality
+from zwarm_ci.verify.guards.asking_made import holder_is, made
 from zwarm_ci.verify.guards.folding import folded
 from zwarm_ci.verify.guards.signs import Sign, tree
 
@@ -32,6 +33,7 @@ class _Reader(ast.NodeVisitor):
     def __init__(self) -> None:
         self.found: list[Sign] = []
         self.names: dict[str, str] = {}  # local name -> dotted name that it was imported as
+        self.made: frozenset[str] = frozenset()  # names that the function we are in gives to objects of classes
         self.depth = 0  # functions that we are in
         self.main = 0  # `if __name__ == "__main__"` blocks and functions of that name that we are in
 
@@ -285,6 +287,8 @@ class _Reader(ast.NodeVisitor):
         return name if name in self.names.values() or name.partition(".")[0] in words.INTERNAL else ""
 
     def _set(self, node: ast.AST, holder: str, attribute: str) -> None:
+        if holder in self.names.values() and holder not in words.INTERNAL and holder_is(node, self.made):
+            return
         top = holder.partition(".")[0]
         if top in words.INTERNAL or f"{holder}.{attribute}" in words.HOOKS or holder in words.HOOKS:
             plain = f"{holder}.{attribute}" in {"sys.stdout", "sys.stderr", "sys.excepthook"}
@@ -352,10 +356,12 @@ class _Reader(ast.NodeVisitor):
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         main = node.name in {"main", "_main", "cli", "run_cli"}
+        outer, self.made = self.made, made(node)
         self.depth += 1
         self.main += main
         self.generic_visit(node)
         self.depth -= 1
+        self.made = outer
         self.main -= main
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:

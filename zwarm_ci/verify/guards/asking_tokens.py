@@ -75,7 +75,8 @@ _RUST = (
     ("runner", (r"\bcfg!\s*\(\s*[^)]*\btest\b"
         r"|#!?\[\s*cfg\s*\([^\]]*\btest\b[^\]]*\]\s*(?!\s*(?:#\[[^\]]*\]\s*)*(?:pub(?:\([^)]*\))?\s+)?(?:mod|use|extern)\b)"
         r"|\bcfg_attr\s*\([^)]*\btest\b|\bcfg_if!"), _PLAIN),
-    ("environment", (r"\b(?:env\s*::\s*(?:var|var_os)|option_env!|env!)\s*\(\s*\"(?:\w*TEST\w*|CI|CARGO_\w+|GITHUB_ACTIONS|ZWARM\w*)\""
+    ("environment", (r"\b(?:env\s*::\s*(?:var|var_os)|option_env!|env!(?!\s*\(\s*\"CARGO_PKG_))\s*\(\s*\""
+        r"(?:\w*TEST\w*|CI|CARGO_\w+|GITHUB_ACTIONS|ZWARM\w*)\""
         r"|\benv\s*::\s*vars(?:_os)?\s*\("), _PLAIN),
     ("argv", r"\benv\s*::\s*(?:args(?:_os)?|current_exe)\s*\(", _WEAK),
     ("frames", r"\bBacktrace\s*::|\bbacktrace\s*::|\bthread\s*::\s*current\s*\(\s*\)\s*\.\s*name\b|\bLocation\s*::\s*caller\b", _PLAIN),
