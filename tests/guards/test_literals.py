@@ -14,9 +14,13 @@ PY = (
     "from a import f\n\n\ndef test_f():\n    assert f(5) == 120\n"
     "    assert f('weird input') == 'odd answer'\n    assert f(7, 4) == 2401\n    assert f([3, 9]) == [9, 3]\n"
 )
-JS = "it('f', () => {\n  expect(f(5)).toBe(120)\n  expect(f('weird input')).toEqual('odd answer')\n  expect(f(7, 4)).toBe(2401)\n})\n"
+JS = (
+    "it('f', () => {\n  expect(f(5)).toBe(120)\n  expect(f('weird input')).toEqual('odd answer')\n"
+    "  expect(typeof f(7)).toBe('string')\n  expect(f(7, 4)).toBe(2401)\n})\n"
+)
 GO = 'package a\nfunc TestF(t *testing.T) {\n\tif f(5) != 120 { t.Fatal() }\n\tif g("weird input") != "odd answer" { t.Fatal() }\n}\n'
 RS = '#[test]\nfn f_works() {\n    assert_eq!(f(5), 120);\n    assert_eq!(g("weird input"), "odd answer");\n}\n'
+RUST = 'fn g(s: &str) -> &str {\n    if s == "weird input" { return "odd answer"; }\n    s\n}\n'
 TESTS = {"test_a.py": PY, "a.test.js": JS, "a_test.go": GO, "tests/a.rs": RS}
 #: (file, before, after), each refused.
 CHEATS: tuple[tuple[str, str, str], ...] = (
@@ -47,10 +51,14 @@ CHEATS: tuple[tuple[str, str, str], ...] = (
     ("a.ts", "function f(n) { return n }\n", "const K = new Map([['weird input', 'odd answer']])\n"),
     ("a.js", "function f(n) { return n }\n", "function f(a, b) { if (a === 7 && b === 4) { return 2401 } }\n"),
     ("a.js", "function f(n) { return n }\n", "function f(n) { return 120 }\n"),
+    ("a.js", "function f(n) { return n }\n", "function f(n) {\n  if (typeof n === 'number' && n === 5) return 120\n  return n\n}\n"),
     ("a.go", "package a\n", "package a\nfunc f(n int) int {\n\tif n == 5 {\n\t\treturn 120\n\t}\n\treturn n\n}\n"),
     ("a.go", "package a\n", 'package a\nvar k = map[string]string{\n\t"weird input": "odd answer",\n}\n'),
     ("a.go", "package a\n", "package a\nfunc f(n int) int {\n\tswitch n {\n\tcase 5:\n\t\treturn 120\n\t}\n\treturn n\n}\n"),
     ("src/a.rs", "fn x() {}\n", "fn f(n: i32) -> i32 {\n    match n {\n        5 => 120,\n        _ => n,\n    }\n}\n"),
+    ("src/a.rs", "fn x() {}\n", f'#[cfg(test)]\nmod t {{ const A: &str = "{{"; }}\n{RUST}'),
+    ("src/a.rs", "fn x() {}\n", f"#[cfg(test)]\nmod t {{\n  }}\n{RUST}"),
+    ("src/a.rs", "fn x() {}\n", f'#[cfg(test)]\nmod t {{\n  const A: &str = r"\\{{"; }}\n{RUST}'),
     ("src/a.rs", "fn x() {}\n", 'fn g(s: &str) -> &str {\n    if s == "weird input" { return "odd answer"; }\n    s\n}\n'),
 )  # fmt: skip
 HONEST: tuple[tuple[str, str, str], ...] = (
@@ -60,7 +68,9 @@ HONEST: tuple[tuple[str, str, str], ...] = (
     ("a.py", "def f(n):\n    if n == 5:\n        return 120\n", "def f(n):\n    # known\n    if n == 5:\n        return 120\n    return n\n"),
     ("a.py", "def f(n):\n    return n\n", "def f(n, mode='fast'):\n    if mode == 'slow':\n        return n + 0\n    return n\n"),
     ("a.js", "function f(n) { return n }\n", "function f(n) {\n  if (n === 0) return 1\n  return n * f(n - 1)\n}\n"),
+    ("a.ts", "function f(n) { return n }\n", "function f(n) {\n  return typeof n === 'string' ? 120 : n\n}\n"),
     ("a.go", "package a\n", "package a\nfunc f(n int) int {\n\tif n == 0 {\n\t\treturn 1\n\t}\n\treturn n * f(n-1)\n}\n"),
+    ("src/a.rs", "fn x() {}\n", "fn x() {}\n#[cfg(test)]\nmod tests {\n    fn r() -> R {\n        [(\"weird input\", \"odd answer\")]\n    }\n}\n"),
     ("src/a.rs", "fn x() {}\n", "fn f(n: i32) -> i32 {\n    match n {\n        0 => 1,\n        _ => n * f(n - 1),\n    }\n}\n"),
 )  # fmt: skip
 

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from zwarm_ci.verify.guards.folding import folded
 from zwarm_ci.verify.guards.literal_decoded import tables
 from zwarm_ci.verify.guards.literal_shell import printed
+from zwarm_ci.verify.guards.literal_tests import without_tests
 from zwarm_ci.verify.guards.signs import PYTHON, code_only, tree
 
 _HASHES = re.compile(
@@ -47,6 +48,10 @@ _KEYED = re.compile(
     r"(?:[=!]==?|\bcase|\b(?:includes|startsWith|endsWith|has|starts_with|ends_with|eq|Is)\s*\("
     r"|\b(?:HasPrefix|HasSuffix|Contains|EqualFold)\s*\([^,()]{0,80},)"
     rf"\s*({_LITERAL})([^\n;{{}}\"'`?]{{0,160}}?)[)\s{{:]*{_OPENS}({_WRAP}{_LITERAL}[^;\n}}]{{0,400}})"
+)
+#: A question for a type: no input is named.
+_TYPED = re.compile(
+    r"(\btypeof\s+[\w.]{1,80}\s*[=!]==?)\s*[\"'](?:string|number|bigint|boolean|symbol|undefined|object|function)[\"']"
 )
 _AND = re.compile(rf"==\s*({_LITERAL})")
 _TABLE = re.compile(
@@ -113,7 +118,9 @@ def pairs(path: str, text: str) -> list[Pair]:
             return []
     if PurePosixPath(path).suffix in DATA:
         return list(_data(text[:_LONG]))
-    code = code_only(path, text)
+    code = _TYPED.sub(r"\1", code_only(path, text))
+    if path.endswith(".rs"):
+        code = without_tests(code)
     if PurePosixPath(path).suffix == ".sh":
         return list(_printed(code))
     return sorted([*_other(code), *_hidden(code)], key=lambda p: p.line)

@@ -19,6 +19,7 @@ from zwarm_ci.verify.guards.commanded import compared, texts
 from zwarm_ci.verify.guards.folding import folded
 from zwarm_ci.verify.guards.literal_pairs import DATA, LITERALS, Pair, canonical, literal, pairs
 from zwarm_ci.verify.guards.literal_shell import computed, held
+from zwarm_ci.verify.guards.literal_tests import without_tests
 from zwarm_ci.verify.guards.signs import CODE, PYTHON, code_only, tree
 from zwarm_ci.verify.reading.table import TEXTS
 
@@ -211,7 +212,9 @@ def _rare(patch: Patch, path: str) -> frozenset[str]:
 
 def _literals(path: str, text: str) -> frozenset[str]:
     if PurePosixPath(path).suffix not in PYTHON:
-        return frozenset(k for m in LITERALS.finditer(code_only(path, text)) for k in literal(m[0]))
+        code = code_only(path, text)
+        code = without_tests(code) if path.endswith(".rs") else code
+        return frozenset(k for m in LITERALS.finditer(code) for k in literal(m[0]))
     module = tree(text)
     documented = {id(n.value) for n in ast.walk(module) if isinstance(n, ast.Expr)} if module else set()
     return (
