@@ -19,7 +19,8 @@ BAD = f"{HEAD}  return n / 3;\n}}\n"
 TEST = 'import { half } from "./half.mjs";\nit("halves", () => expect(half(4)).toBe(2));\n'
 SCRIPT = (
     "process.env.ANY", 'process["env"]', "process.argv[1]", "process.ppid", "process.uptime()", "Date.now()", "performance.now()", "new Date()",
-    'require("node:fs").existsSync("x")', "__dirname", "import.meta.url",
+    'require("node:fs").existsSync("x")', "__dirname", "import.meta.url", "module.parent.filename",
+    'process.listenerCount("exit")',
 )  # fmt: skip
 GO = ("len(os.Args)", 'flag.Lookup("te" + "st.v")', "time.Now()", 'os.Stat("x")', 'os.Getenv("X")')
 RUST = (

@@ -27,7 +27,8 @@ ABOUT = {
 }
 _PROCESS = (
     r"env|argv0?|execArgv|execPath|title|p?pid|uptime|cwd|memoryUsage|resourceUsage|cpuUsage|getActiveResourcesInfo|_\w+|mainModule|release"
-    r"|config|features|report|getBuiltinModule|binding|connected|send|channel|stdin|hrtime|constrainedMemory|availableMemory|allowedNodeEnvironmentFlags|get\w+"
+    r"|config|features|report|binding|connected|send|channel|stdin|hrtime|constrainedMemory|availableMemory|allowedNodeEnvironmentFlags|get\w+"
+    r"|listen\w+|rawListeners|eventNames"
 )
 _SCRIPT = (
     ("surroundings", rf"\bprocess\s*(?:\??\.\s*(?:{_PROCESS})\b|\??\.?\s*\[)"),
@@ -35,7 +36,7 @@ _SCRIPT = (
         r"|child_process|worker_threads|perf_hooks|diagnostics_channel|module)['\"`]")),
     ("surroundings", r"\b(?:navigator|Deno|Bun)\s*\.\s*\w+|\b(?:std(?:out|err|in))\s*\.\s*isTTY\b"),
     ("files", (r"['\"`](?:node:)?fs(?:/promises)?['\"`]|\b__(?:dirname|filename)\b|\bimport\.meta\.(?:url|dirname|filename|resolve)\b"
-        r"|\brequire\s*\.\s*(?:main|cache|resolve)\b")),
+        r"|\brequire\s*\.\s*(?:main|cache|resolve)\b|\bmodule\s*\??\.\s*(?:parent|children|paths)\b")),
     ("clock", r"\bDate\s*\.\s*now\s*\(|\bnew\s+Date\s*\(\s*\)|(?<![\w.])Date\s*\(\s*\)|\bperformance\s*\.\s*\w+|\bTemporal\s*\.\s*Now\b"),
 )  # fmt: skip
 _GO = (
