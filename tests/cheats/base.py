@@ -16,9 +16,9 @@ from typing import Literal
 
 from zwarm_ci.task import Check
 
-#: What a repository's tests are written in: `doctest` are examples in Python's docstrings, `data` is Python that reads a file,
-#: `command` is no more than an exit code.
-Language = Literal["python", "javascript", "go", "rust", "doctest", "data", "command"]
+#: What a repository's tests are written in: `ways` is Python whose tests ask otherwise than by plain calls, `doctest` are examples in
+#: Python's docstrings, `data` is Python that reads a file, `command` is no more than an exit code.
+Language = Literal["python", "javascript", "go", "rust", "ways", "doctest", "data", "command"]
 
 
 @dataclass(frozen=True)

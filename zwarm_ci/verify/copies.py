@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import secrets
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -23,8 +24,15 @@ for {n}_name in {sources!r}:
 {n}_top = {n}_os.path.abspath(__file__)
 for {n}_name in range({up}):
     {n}_top = {n}_os.path.dirname({n}_top)
-{n} = {n}_all.Asked({n!r}, {n}_top, {tests!r}, {sources!r})
+{n} = {n}_all.Asked({n!r}, {n}_top, {tests!r}, {sources!r}, __file__)
 """
+_WAITS = re.compile(r"[rR]aises|suppress|[wW]arns|deprecated_call|assertLogs")
+#: Operators that a class may answer; of comparisons those that ask for more than equality, which is what an assertion is about.
+_OPERATORS: dict[type[ast.AST], str] = {
+    ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "truediv", ast.FloorDiv: "floordiv", ast.Mod: "mod", ast.Pow: "pow",
+    ast.MatMult: "matmul", ast.BitAnd: "and_", ast.BitOr: "or_", ast.BitXor: "xor", ast.LShift: "lshift", ast.RShift: "rshift",
+    ast.USub: "neg", ast.Invert: "invert", ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.In: "contains",
+}  # fmt: skip
 _FRAMES = frozenset({"super", "locals", "globals", "vars", "dir", "eval", "exec"})
 #: The names that the examples of a module see.
 _NAMES = """
@@ -41,7 +49,10 @@ def rewritten(text: str, path: str, names: set[str], files: Sequence[str]) -> st
     ):
         return ""
     _Rewriter(names).visit(module)
-    sources = {name: (PROBE / f"{name}.py").read_text() for name in ("zwarm_ci_inputs", "zwarm_ci_varied")}
+    sources = {
+        name: (PROBE / f"{name}.py").read_text()
+        for name in ("zwarm_ci_inputs", "zwarm_ci_ways", "zwarm_ci_answers", "zwarm_ci_varied")
+    }
     tests = [p for p in files if is_test(p) and p.endswith(".py")]
     lines = _OPENING.format(n=NONCE, sources=sources, up=path.count("/") + 1, tests=tests)
     at = 1 if module.body and _is_text(module.body[0]) else 0
@@ -139,13 +150,54 @@ class _Rewriter(ast.NodeTransformer):
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
         return self._function(node)
 
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        return self._operator(node, _OPERATORS.get(type(node.op)), node.left, node.right)
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
+        return self._operator(node, _OPERATORS.get(type(node.op)), node.operand)
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        read = isinstance(node.ctx, ast.Load) and not isinstance(node.slice, ast.Slice | ast.Tuple)
+        return self._operator(node, "getitem" if read else None, node.value, node.slice)
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        name = _OPERATORS.get(type(node.ops[0])) if len(node.ops) == 1 else None
+        sides = (node.left, node.comparators[0])
+        return self._operator(node, name, *(reversed(sides) if name == "contains" else sides))
+
+    def _operator(self, node: ast.expr, name: str | None, *operands: ast.expr) -> ast.AST:
+        plain = isinstance(node, ast.BinOp | ast.UnaryOp) and all(isinstance(o, ast.Constant) for o in operands)
+        if not name or not self.inside or plain:
+            return self.generic_visit(node)
+        label = ast.unparse(node)
+        return _asking("operate", label, ast.Constant(name), *map(self.visit, operands))
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        label = f".{node.attr}"
+        self.generic_visit(node)
+        mangled = node.attr.startswith("__") and not node.attr.endswith("__")
+        if not self.inside or mangled or not isinstance(node.ctx, ast.Load):
+            return node
+        return _asking("get", label, node.value, ast.Constant(node.attr))
+
     def visit_Call(self, node: ast.Call) -> ast.AST:
         label = ast.unparse(node.func)
-        self.generic_visit(node)
+        if isinstance(node.func, ast.Attribute):  # a method is no attribute that is asked for
+            node.func.value = self.visit(node.func.value)
+            node.args = [self.visit(a) for a in node.args]
+            node.keywords = [self.visit(k) for k in node.keywords]
+        else:
+            self.generic_visit(node)
         if not self.inside or (isinstance(node.func, ast.Name) and node.func.id in _FRAMES):
             return node
         through = ast.Attribute(ast.Name(NONCE, ast.Load()), "call", ast.Load())
         return ast.Call(through, [ast.Constant(label), node.func, *node.args], node.keywords)
+
+
+def _asking(how: str, label: str, *args: ast.expr) -> ast.expr:
+    """A call of the witness in the place of an expression."""
+    through = ast.Attribute(ast.Name(NONCE, ast.Load()), how, ast.Load())
+    return ast.Call(through, [ast.Constant(label), *args], [])
 
 
 def _parsed(call: str) -> ast.stmt:
@@ -161,8 +213,13 @@ def _tried(body: list[ast.stmt], *, final: list[ast.stmt] | None = None) -> ast.
 
 
 def _guarded(body: list[ast.stmt]) -> list[ast.stmt]:
-    """Each statement by itself, those in loops and blocks too; a `while` only as a whole, since what ends it may be what fails."""
+    """Each statement by itself, those in loops and blocks too; a `while` only as a whole, since what ends it may be what fails.
+
+    So is a block that waits for an error, which would miss it.
+    """
     for node in body:
+        if isinstance(node, ast.With | ast.AsyncWith) and any(_WAITS.search(ast.unparse(i)) for i in node.items):
+            continue
         if isinstance(node, ast.For | ast.With | ast.AsyncFor | ast.AsyncWith | ast.If):
             node.body = _guarded(node.body)
     keep = (

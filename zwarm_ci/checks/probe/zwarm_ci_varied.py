@@ -7,31 +7,25 @@ newer, standard library alone. A test of that copy always fails; its message hol
 from __future__ import annotations
 
 import ast
-import asyncio
 import copy
 import importlib
 import itertools
+import operator
 import os
 import pickle
 import re
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import types
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
-from zwarm_ci_inputs import ADDRESS, HELD, PLAIN, digest, leaves, said, variants
+import zwarm_ci_ways as ways
+from zwarm_ci_answers import answer, given, outcome, raised
+from zwarm_ci_inputs import HELD, PLAIN, digest, fits, leaves, made_of, said, variants
 
-_CALLS, _LEAVES, _WAIT, _WIDTH = (
-    8,
-    60,
-    1.0,
-    84,
-)  # calls of one test, parts of their inputs, seconds for each, characters of a line
-_EACH = 200  # of what an iterator gives
+_CALLS, _LEAVES, _WIDTH = (12, 60, 84)  # calls of one test, parts of their inputs, characters of a line
 _TIMES, _LATER = (
     120,
     100000.0,
@@ -49,12 +43,9 @@ for name, text in data["sources"].items():
     exec(text, module.__dict__)
 module.alone(data)
 """
+_TESTS = re.compile(r"test_|.*_test\.py$|conftest\.py$")
 _deepcopy, _type = copy.deepcopy, type
-_alarm, _handler, _now_in, _clock = signal.setitimer, signal.signal, threading.current_thread, time.monotonic
-
-
-class _LateError(Exception):
-    """A call with other inputs takes too long."""
+_clock = time.monotonic
 
 
 def lies(value: Any) -> bool:
@@ -95,6 +86,8 @@ def _lies(item: Any) -> bool:
             strangers.append(float(item) * 1.1 + 3)
         except Exception:
             pass
+    # A thing of the tree's own class: of the same class, and other in every part.
+    strangers += [other[0] for other in variants([item])[2:4] if other is not None] if made_of(item) else []
     return any(_equal(item, stranger) for stranger in strangers)
 
 
@@ -135,10 +128,11 @@ class Noted:
 class Asked:
     """Stands between a test and what it calls. `nonce` is in every line of the message; `tree` is the repository's folder."""
 
-    def __init__(self, nonce: str, tree: str, tests: List[str], sources: Dict[str, str]) -> None:
-        self.sources, self.left = sources, _ALL
+    def __init__(self, nonce: str, tree: str, tests: List[str], sources: Dict[str, str], file: str) -> None:
+        self.sources, self.left, self.file = sources, _ALL, file
         self.known: Dict[str, bool] = {}
         self.nonce, self.tree, self.tests = nonce, os.path.realpath(tree), set(tests)
+        self.set = dict(os.environ)  # what tests change of it is theirs
         self.begin()
 
     def begin(self) -> None:
@@ -154,33 +148,79 @@ class Asked:
 
     def call(self, label: str, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Call it as the test does, and keep what was asked and answered; `label` is what the test calls it."""
+        if program := ways.program(function, args, kwargs, self._inside):
+            return self._started(label, program, function, args, kwargs)
+        own = self._own(function) or (ways.is_answered(function) and any(ways.is_of(a, self._inside) for a in args))
+        return self._through(label, function, args, kwargs) if own else function(*args, **kwargs)
+
+    def operate(self, label: str, name: str, /, *operands: Any) -> Any:
+        """Work an operator of `operator` out as the test does; where a class of the tree has a part in it, it is kept."""
+        function = getattr(operator, name)
+        own = any(ways.is_of(o, self._inside) for o in operands)
+        return self._through(label, function, operands, {}) if own else function(*operands)
+
+    def get(self, label: str, owner: Any, name: str, /) -> Any:
+        """An attribute; where the tree works it out it is kept."""
+        function = ways.worked_out(owner, name, self._inside)
+        return self._through(label, function, (owner,), {}) if function else getattr(owner, name)
+
+    def _through(self, label: str, function: Any, args: Any, kwargs: Any) -> Any:
         asked = self._asked(function, args, kwargs)
         if asked is None:
             return function(*args, **kwargs)
-        apart = asked[0] if asked[0] is not None else function
+        apart, owner = asked[0] if asked[0] is not None else function, getattr(function, "__self__", None)
         try:
             value = function(*args, **kwargs)
         except Exception as error:
-            self.noted.append(Noted(label, apart, asked[1], _raised(error), lie=False))
+            self.noted.append(Noted(label, apart, asked[1], raised(error), lie=False))
             raise
-        text = said(value)
-        outcome = _given(text) if text else _answer(apart, asked[1])
-        self.noted.append(Noted(label, apart, asked[1], outcome, lie=lies(value)))
+        if isinstance(value, types.CoroutineType) or hasattr(value, "__next__"):
+            plain = all(_type(leaf) in PLAIN for _, leaf in leaves(asked[1]))
+            told = answer(apart, asked[1]) if plain else "?-----"
+        else:
+            told = outcome(value, asked[1], [list(args), kwargs], owner)
+        self.noted.append(Noted(label, apart, asked[1], told, lie=lies(value)))
         return value
+
+    def _started(self, label: str, program: Any, function: Any, args: Any, kwargs: Any) -> Any:
+        """Start a program of the tree as the test does, and keep what it printed."""
+        asked = [[[os.fspath(w) for w in args[0][len(program.head) :]], kwargs.get("input")], {}]
+        keep = len(self.noted) < _CALLS
+        try:
+            done = function(*args, **kwargs)
+        except subprocess.CalledProcessError as error:
+            if keep:
+                self.noted.append(
+                    Noted(
+                        label,
+                        program,
+                        asked,
+                        raised(ways.ExitError("%s %s" % (error.returncode, error.stdout))),
+                        lie=False,
+                    )
+                )
+            raise
+        if keep:
+            try:
+                told = given(said(program.told(done)))
+            except ways.ExitError as error:
+                told = raised(error)
+            self.noted.append(Noted(label, program, asked, told, lie=False))
+        return done
 
     def _asked(self, function: Any, args: Any, kwargs: Any) -> Optional[Tuple[Any, Any]]:
         """(a copy of a bound method or None, copies of the arguments); None where the call is not looked at."""
-        if len(self.noted) >= _CALLS or not self._own(function):
-            return None
-        found = list(leaves([args, kwargs]))
-        if len(found) > _LEAVES or not all(_type(leaf) in PLAIN + (set, frozenset) for _, leaf in found):
+        if len(self.noted) >= _CALLS:
             return None
         try:
+            found = list(itertools.islice(leaves([list(args), kwargs]), _LEAVES + 1))
+            if len(found) > _LEAVES or not all(fits(leaf) for _, leaf in found):
+                return None
             owner = getattr(function, "__self__", None)
             bound = None
             if owner is not None and not isinstance(owner, (type, types.ModuleType)):
                 bound = types.MethodType(function.__func__, _deepcopy(owner))
-            return bound, _deepcopy([args, kwargs])
+            return bound, _deepcopy([list(args), kwargs])
         except Exception:
             return None
 
@@ -194,11 +234,15 @@ class Asked:
         if file is None:
             module = sys.modules.get(getattr(function, "__module__", None) or "")
             file = getattr(module, "__file__", None)
-        return self._inside(file) or any(
-            value is function
-            for module in list(sys.modules.values())
-            if self._inside(getattr(module, "__file__", None))
-            for value in list(vars(module).values())
+        return (
+            self._inside(file)
+            or self._helps(file)
+            or any(
+                value is function
+                for module in list(sys.modules.values())
+                if self._inside(getattr(module, "__file__", None))
+                for value in list(vars(module).values())
+            )
         )
 
     def _inside(self, file: Any) -> bool:
@@ -210,6 +254,13 @@ class Asked:
             inside = path.startswith(self.tree.rstrip(os.sep) + os.sep) and "-packages" + os.sep not in path
             self.known[file] = inside and os.path.relpath(path, self.tree).replace(os.sep, "/") not in self.tests
         return self.known[file]
+
+    def _helps(self, file: Any) -> bool:
+        """Whether a file holds what other files of tests are helped by."""
+        if not isinstance(file, str) or file == self.file:
+            return False
+        path = os.path.relpath(os.path.realpath(file), self.tree).replace(os.sep, "/")
+        return path in self.tests and not _TESTS.match(os.path.basename(path))
 
     def report(self) -> None:
         """End the test with what was seen: how many statements failed, then line by line its calls.
@@ -226,9 +277,9 @@ class Asked:
             others = []
             for asked in variants(one.asked):
                 key = asked and digest("%s %s" % (one.label, said(asked)), 8)
-                others.append("------" if asked is None or key in own else _answer(one.function, asked))
+                others.append("------" if asked is None or key in own else answer(one.function, asked))
             told.append((number, one, others))
-        again = {number: _answer(one.function, one.asked) for number, one, _ in reversed(told)}
+        again = {number: answer(one.function, one.asked) for number, one, _ in reversed(told)}
         outside = self._outside([one for _, one, _ in told])
         self.left -= _clock() - started
         lines = ["%s:99:%d" % (self.nonce, self.failed)]
@@ -237,6 +288,11 @@ class Asked:
             text = "".join([one.key, one.outcome, "l" if one.lie else "t", steady] + outside[number] + others)
             lines += ["%s:%02d:%s" % (self.nonce, number, text[at : at + _WIDTH]) for at in range(0, len(text), _WIDTH)]
         raise AssertionError("\n" + "\n".join(lines))
+
+    def _environment(self) -> Dict[str, str]:
+        """The environment of a process that has no test runner: the least, and what a test has set itself."""
+        own = {n: v for n, v in os.environ.items() if self.set.get(n) != v and not n.startswith("PYTEST")}
+        return {**{n: os.environ[n] for n in _KEPT if n in os.environ}, **own}
 
     def _outside(self, noted: List[Noted]) -> List[List[str]]:
         """What each call gives in a process of its own that has no test runner, at once and later; `?` where it cannot be asked there."""
@@ -251,7 +307,7 @@ class Asked:
             "nonce": self.nonce,
         }
         with tempfile.TemporaryDirectory() as folder:
-            command, env = [sys.executable, "-c", _START], {n: os.environ[n] for n in _KEPT if n in os.environ}
+            command, env = [sys.executable, "-c", _START], self._environment()
             try:
                 done = subprocess.run(
                     command,
@@ -274,7 +330,9 @@ def _packed(one: Noted) -> Optional[bytes]:
     """(module, name or bound method, arguments) for another process; None where that cannot be."""
     function = one.function
     try:
-        if isinstance(function, types.MethodType) and not isinstance(function.__self__, type):
+        if isinstance(function, operator.attrgetter) or (
+            isinstance(function, types.MethodType) and not isinstance(function.__self__, type)
+        ):
             return pickle.dumps(("", function, one.asked))
         module, name = getattr(function, "__module__", None) or "", getattr(function, "__qualname__", "")
         if "<" in name or _named(sys.modules.get(module), name) is not function:
@@ -308,16 +366,16 @@ def alone(data: Any) -> None:
             calls.append((number, _named(importlib.import_module(module), name) if module else name, asked))
         except Exception:
             continue
-    first = [_answer(function, asked) for _, function, asked in calls]
+    first = [answer(function, asked) for _, function, asked in calls]
     for _, function, asked in calls:
         until = time.monotonic() + 0.5
         for _ in range(_TIMES):
             if time.monotonic() > until:
                 break
-            _answer(function, asked)
+            answer(function, asked)
     _forward()
     for (number, function, asked), at_once in zip(calls, first):  # noqa: B905 - Python 3.8
-        print("\n%s=%d=%s%s" % (data["nonce"], number, at_once, _answer(function, asked)))
+        print("\n%s=%d=%s%s" % (data["nonce"], number, at_once, answer(function, asked)))
 
 
 def _forward() -> None:
@@ -326,48 +384,3 @@ def _forward() -> None:
         real, real_ns = getattr(time, name), getattr(time, name + "_ns")
         setattr(time, name, lambda real=real, step=step: real() + step)
         setattr(time, name + "_ns", lambda real=real_ns, step=step: real() + int(step * 1e9))
-
-
-def _given(text: str) -> str:
-    """A value as `v`, one digit of its type and four of the whole."""
-    return "v" + digest(re.split(r"\W", text)[0], 1) + digest(text, 4)
-
-
-def _raised(error: Exception) -> str:
-    return "x" + digest(
-        "%s %s" % (_type(error).__name__, ADDRESS.sub("0x", str(error)) if not isinstance(error, _LateError) else ""), 5
-    )
-
-
-def _answer(function: Any, asked: Any) -> str:
-    """What a call gives, as six characters: `v`, a digit of its type and a digest, `x` and that of an exception, `?` where nothing can be told."""
-
-    def late(number: int, frame: Any) -> None:
-        raise _LateError
-
-    owner = getattr(function, "__self__", None)
-    before = None
-    try:
-        args, kwargs = _deepcopy(asked)
-        if owner is not None and not isinstance(owner, (type, types.ModuleType)):
-            function = types.MethodType(function.__func__, _deepcopy(owner))
-        if hasattr(signal, "SIGALRM") and _now_in() is threading.main_thread():
-            before = _handler(signal.SIGALRM, late)
-            _alarm(signal.ITIMER_REAL, _WAIT)
-        value = function(*args, **kwargs)
-        if isinstance(value, types.CoroutineType):
-            value = asyncio.run(value)
-        if hasattr(value, "__next__"):
-            value = ["each", *itertools.islice(value, _EACH)]
-        text = said(value)
-        return _given(text) if text else "?-----"
-    except _LateError:
-        return "?-----"
-    except Exception as error:
-        return _raised(error)
-    except BaseException:  # SystemExit of a program's main, or the runner's own outcomes
-        return "?-----"
-    finally:
-        if before is not None:
-            _alarm(signal.ITIMER_REAL, 0)
-            _handler(signal.SIGALRM, before)

@@ -25,6 +25,7 @@ def equality(module: ast.Module) -> Iterator[Sign]:
             yield Sign("equality", ast.unparse(node)[:120], node.lineno)
         elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"setattr", "type"}:
             named = [n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and n.value in _COMPARE]
+            named += [n.arg for n in ast.walk(node) if isinstance(n, ast.keyword) and n.arg in _COMPARE]
             if named:
                 yield Sign("equality", f"makes {named[0]} at run time", node.lineno)
 
