@@ -14,13 +14,14 @@ from zwarm_ci.verify.guards.modes import Modes
 from zwarm_ci.verify.guards.names import Names
 from zwarm_ci.verify.guards.secret import Secrets
 from zwarm_ci.verify.guards.settings import Settings
+from zwarm_ci.verify.guards.shared import Shared
 from zwarm_ci.verify.guards.size import Size
 from zwarm_ci.verify.guards.suppressions import Suppressions
 from zwarm_ci.verify.guards.thresholds import Thresholds
 from zwarm_ci.verify.guards.unicode import Unicode
 from zwarm_ci.verify.guards.weakened import Weakened
 
-_TESTS = (Weakened(), Golden())
+_TESTS = (Weakened(), Golden(), Shared())
 _RUNNER = (Settings(), Conftest(), Masking(), Suppressions(), Thresholds())
 _SOURCE = (Asking(), Literals())
 _REACH = (GitFiles(), Modes(), Names(), Secrets(), Unicode(), Size())

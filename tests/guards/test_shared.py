@@ -1,0 +1,57 @@
+"""The guard of what tests share beside the source: assertions of helpers, and values that nothing else uses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.guards.support import Tree, found, patch_of
+from zwarm_ci.verify.guards.base import Rules
+from zwarm_ci.verify.guards.shared import Shared
+
+GUARD = Shared()
+HELPER = (
+    'def check(value, wanted):\n    """They are the same."""\n    assert value == wanted, (value, wanted)\n\n\n'
+    "def near(value, wanted):\n    if abs(value - wanted) > 0.001:\n        raise AssertionError(value)\n"
+)
+BASE: Tree = {
+    "shapes.py": "def area(w, h):\n    assert w > 0\n    return w + h\n\n\ndef grow(box):\n    assert box.w\n    box.w += 1\n",
+    "helpers.py": HELPER,
+    "cases.py": '"""Rows."""\n\nCASES = [(3, 5, 15), (4, 7, 28)]\n',
+    "limits.py": "MOST = 5\n",
+    "app.py": "from limits import MOST\n",
+    "tests/test_shapes.py": "from cases import CASES\nfrom helpers import check, near\nfrom limits import MOST\nfrom shapes import area, grow\n",
+}
+SAYS_LESS: dict[str, Tree] = {
+    "nothing is asserted": {"helpers.py": "def check(value, wanted):\n    return value\n\n\ndef near(value, wanted):\n    pass\n"},
+    "something else": {"helpers.py": HELPER.replace("value == wanted", "type(value) is type(wanted)")},
+    "less exactly": {"helpers.py": HELPER.replace("0.001", "20")},
+    "after a return": {"helpers.py": HELPER.replace("    assert value == wanted, (value, wanted)\n", "    return\n")},
+    "gone": {"helpers.py": None},
+    "other values": {"cases.py": "CASES = [(3, 5, 8), (4, 7, 11)]\n"},
+    "fewer values": {"cases.py": "CASES = [(2, 2, 4)]\n"},
+    "values of a class": {"cases.py": "class N(int):\n    pass\n\n\nCASES = [(3, 5, N(8))]\n"},
+}  # fmt: skip
+FAIR: dict[str, Tree] = {
+    "a repair": {"shapes.py": "def area(w, h):\n    if w <= 0:\n        raise ValueError(w)\n    return w * h\n"},
+    "another message": {"helpers.py": HELPER.replace("(value, wanted)\n\n", "f'{value} is not {wanted}'\n\n", 1)},
+    "one more": {"helpers.py": HELPER + "\n\ndef less(a, b):\n    assert a < b\n"},
+    "stricter too": {"helpers.py": HELPER.replace("    if abs", "    assert value is not None\n    if abs")},
+    "a limit that source uses": {"limits.py": "MOST = 6\n"},
+    "another note": {"cases.py": '"""The rows."""\n\nCASES = [(3, 5, 15), (4, 7, 28)]\n'},
+}
+
+
+@pytest.mark.parametrize("name", SAYS_LESS)
+def test_what_tests_share_and_says_less_is_refused(name: str, tmp_path: Path) -> None:
+    assert {level for level, _, _ in found(GUARD, patch_of(tmp_path, BASE, {**BASE, **SAYS_LESS[name]}))} == {"refuse"}
+
+
+@pytest.mark.parametrize("name", FAIR)
+def test_what_honest_people_do_beside_is_nothing(name: str, tmp_path: Path) -> None:
+    assert found(GUARD, patch_of(tmp_path, BASE, {**BASE, **FAIR[name]})) == []
+
+
+def test_people_are_not_asked(tmp_path: Path) -> None:
+    assert found(GUARD, patch_of(tmp_path, BASE, {**BASE, "helpers.py": ""}, Rules(strict=False))) == []

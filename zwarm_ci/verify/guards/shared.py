@@ -1,0 +1,121 @@
+"""What tests share though it lies beside the source: functions that assert for them, and modules of nothing but their values.
+
+By its path such a file is source; but no source uses it, and a repair has no reason to change what it asserts or holds. Python.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from zwarm_ci.scrub import decode
+from zwarm_ci.verdict import GuardFinding
+from zwarm_ci.verify.guards.base import Family, Patch
+from zwarm_ci.verify.guards.signs import CODE, tree
+
+_ENTRIES = frozenset({"__init__", "__main__", "__about__", "version", "_version", "setup"})
+_ALLOW = "--allow-test-edits"
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class Shared:
+    """Refuses that what tests alone assert by, or compare with, says less or something else."""
+
+    name = "shared"
+    family: Family = "tests"
+    firm = False
+
+    def look(self, patch: Patch) -> Iterator[GuardFinding]:
+        for change in patch.changes if patch.rules.strict else ():
+            pure = PurePosixPath(change.path)
+            if pure.suffix != ".py" or pure.stem in _ENTRIES or not patch.is_source(change.path):
+                continue
+            old, new = tree(patch.old(change.path)), tree(patch.new(change.path))
+            if old is not None and old.body:
+                yield from self._file(patch, change.path, old, new or ast.Module([], []))
+
+    def _file(self, patch: Patch, path: str, old: ast.Module, new: ast.Module) -> Iterator[GuardFinding]:
+        left = Counter(said for function in _functions(new) for said in _asserted(function))
+        for function in _functions(old):
+            asserted = Counter(_asserted(function))
+            if not asserted or _works(function) or not asserted - left:
+                continue
+            if _is_for_tests(patch, path, function.name):
+                gone = next(iter(asserted - left))
+                detail = f"{function.name}, by which tests assert, no longer asks for `{gone[:80]}`"
+                yield GuardFinding(self.name, "refuse", path, function.lineno, detail, _ALLOW)
+        if _values(old) and _values(old) != _values(new) and _is_for_tests(patch, path, PurePosixPath(path).stem):
+            detail = "holds values that nothing but tests uses, and holds others now"
+            yield GuardFinding(self.name, "refuse", path, None, detail, _ALLOW)
+
+
+def _functions(module: ast.Module) -> list[_Function]:
+    return [n for n in ast.walk(module) if isinstance(n, _Function)]
+
+
+def _asserted(function: _Function) -> Iterator[str]:
+    """The conditions that a function holds its arguments to."""
+    for node in ast.walk(function):
+        raises = isinstance(node, ast.If) and any(isinstance(n, ast.Raise) and _is_assertion(n) for n in node.body)
+        if raises or isinstance(node, ast.Assert):
+            assert isinstance(node, ast.If | ast.Assert)
+            yield ast.unparse(node.test)
+
+
+def _is_assertion(node: ast.Raise) -> bool:
+    raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+    return isinstance(raised, ast.Name) and raised.id == "AssertionError"
+
+
+def _works(function: _Function) -> bool:
+    """Whether a function gives or changes something, so that it is more than an assertion."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Return) and node.value is not None:
+            return True
+        if isinstance(node, ast.Yield | ast.YieldFrom | ast.AugAssign | ast.Delete):
+            return True
+        if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store):
+            return True
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call | ast.Await):
+            return True
+    return False
+
+
+def _values(module: ast.Module) -> list[str]:
+    """The assignments of a module of plain values; none where it is more than that."""
+    body = [n for n in module.body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))]
+    plain = all(isinstance(n, ast.Assign) and _is_plain(n.value) for n in body)
+    return [ast.unparse(n) for n in body] if plain else []
+
+
+def _is_plain(node: ast.expr) -> bool:
+    try:
+        ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return False
+    return True
+
+
+def _is_for_tests(patch: Patch, path: str, name: str) -> bool:
+    """Whether the base's tests name something of a file, and no other code or setting of the base names the file."""
+    stem = PurePosixPath(path).stem
+    named = _naming(patch, stem) - {path}
+    asked = {t.partition("::")[0] for t in patch.targets}
+    tests = {p for p in named if patch.is_test(p) or p in asked}
+    others = any(PurePosixPath(p).suffix in CODE or patch.is_setting(p) for p in named - tests)
+    if others or not tests:
+        return False
+    return name == stem or (bool(tests & _naming(patch, name)) and not _uses(patch.old(path), name))
+
+
+def _naming(patch: Patch, word: str) -> set[str]:
+    listed = decode(patch.repo.git.run("grep", "-lwFI", "-e", word, patch.base, check=False).stdout)
+    return {line.partition(":")[2] for line in listed.splitlines()}
+
+
+def _uses(text: str, name: str) -> bool:
+    """Whether a file uses a name of its own."""
+    module = tree(text)
+    return module is not None and any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(module))
