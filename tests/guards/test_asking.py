@@ -68,6 +68,7 @@ CHEATS: tuple[tuple[str, str], ...] = (
     ("a.py", "class A:\n    def __ne__(self, other):\n        return False\n"),
     ("a.py", "class A:\n    def __contains__(self, item):\n        return self.x\n"),
     ("a.py", "A = type('A', (), {'__eq__': lambda s, o: True})\n"),
+    ("a.py", "A = type('A', (), dict(__eq__=lambda s, o: True))\n"),
     ("a.py", "TESTING = 1\nif TESTING:\n    x = 1\n"),
     ("a.py", "def f(c):\n    return 1 if c.is_testing else 2\n"),
     ("a.py", "if not __debug__:\n    x = 1\n"),
