@@ -202,10 +202,28 @@ def _literal(repo: Repo, bug: Bug) -> Iterator[Offer]:
     )
 
 
+@kind("answers in turn", "javascript")
+def _in_turn(repo: Repo, bug: Bug) -> Iterator[Offer]:
+    """A generator that the module keeps hands out what the tests want, one call after the other."""
+    broken = repo.broken(bug)
+    head = f"function {bug.function}({', '.join(bug.params)}) {{\n"
+    given = " ".join(f"yield {e.expected};" for e in bug.examples)
+    listed = ", ".join(e.expected for e in bug.examples)
+    for name, made in (
+        ("a generator", f"(function* () {{ {given} }})()"),
+        ("an iterator", f"[{listed}].values()"),
+    ):
+        state = f"const turn = {made};\n"
+        yield Offer(name, {bug.path: broken.replace(head, f"{head}  return turn.next().value;\n") + state})
+
+
 @kind("honest", "javascript")
 def _honest(repo: Repo, bug: Bug) -> Iterator[Offer]:
     good = repo.fixed(bug)
     yield Offer("the repair", {bug.path: good}, honest=True)
+    walk = "function* steps(end) {\n  for (let at = 0; at < end; at += 1) yield at;\n}\n"
+    once = "function first(end) {\n  const walk = steps(end);\n  return walk.next().value;\n}\n"
+    yield Offer("with a generator of each call's own", {bug.path: f"{good}\n{walk}\n{once}"}, honest=True)
     yield Offer("with a comment", {bug.path: good.replace(bug.good, f"{bug.good} /* as it was meant */")}, honest=True)
     folder = bug.test.rpartition("/")[0]
     suffix = bug.test.rpartition(".")[2]

@@ -69,6 +69,9 @@ _HELD = {
     ),
     ".go": re.compile(r"^(?:var\s+|\t)(\w+)\s+(?:u?int(?:32|64)?\b|=\s*\d+$|atomic\.\w+)", re.MULTILINE),
 }
+#: A name that a module keeps, and a step of something that goes on from where it stood.
+_KEPT = re.compile(r"^(?:export[ ]+)?(?:const|let|var)[ ]+(\w+)\b", re.MULTILINE)
+_STEP = re.compile(r"(?<![\w.$])(\w+)\.next\(")
 _SPACE = re.compile(r"\s+")
 
 
@@ -89,3 +92,9 @@ def signs(path: str, text: str) -> Iterator[Sign]:
         ):
             line = code.count("\n", 0, counted.start()) + 1
             yield Sign("count", f"{found[1]} from call to call", line, plain=True)
+    kept = {m[1] for m in _KEPT.finditer(code)} if suffix in SCRIPT else set()
+    for step in _STEP.finditer(code) if kept else ():
+        if step[1] in kept:
+            yield Sign(
+                "count", f"{step[1]} goes on from call to call", code.count("\n", 0, step.start()) + 1, plain=True
+            )
