@@ -44,6 +44,23 @@ def test_each_way_to_look_round_is_seen(path: str, code: str) -> None:
 @pytest.mark.parametrize(
     ("path", "text"),
     [
+        ("a.mjs", "const given = make();\nexport const half = () => given.next().value;\n"),
+        ("a.go", "var left = []int{2, 3}\n\nfunc half() int {\n\tx := left[0]\n\tleft = left[1:]\n\treturn x\n}\n"),
+        ("a.go", "var given = make(chan int, 2)\n\nfunc init() {\n\tgiven <- 2\n}\n\nfunc half() int { return <-given }\n"),
+        ("a.rs", "use std::thread as t;\nfn f() -> bool { t::current().name() == Some(\"x\") }\n"),
+        ("a.rs", "use std::thread::{self, current};\nfn f() -> bool { current().name() == Some(\"x\") }\n"),
+    ],
+)  # fmt: skip
+def test_what_goes_on_from_call_to_call_and_a_name_in_disguise_are_seen(path: str, text: str) -> None:
+    assert list(asking_ambient.signs(path, text))
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("a.mjs", "export function* all(list) {\n  const it = list.values();\n  yield it.next().value;\n}\n"),
+        ("a.go", "var slots = make(chan struct{}, 2)\n\nfunc f(q []int) int {\n\tslots <- struct{}{}\n\tq = q[1:]\n\t<-slots\n\treturn q[0]\n}\n"),
+        ("a.rs", "use std::thread;\nfn f() {\n    thread::spawn(|| {}).join().unwrap();\n}\n"),
         ("a.mjs", "process.stdout.write(x);\nlet total = 0;\nconst day = new Date(2020, 1, 2);\n"),
         ("a.mjs", "export function sum(list) {\n  let all = 0;\n  for (const x of list) all += x;\n  return all;\n}\n"),
         ("a.go", "func sum(list []int) int {\n\tall := 0\n\tfor _, x := range list {\n\t\tall += x\n\t}\n\treturn all\n}\n"),

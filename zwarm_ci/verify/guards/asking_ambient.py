@@ -50,9 +50,10 @@ _GO = (
 )  # fmt: skip
 _RUST = (
     ("surroundings", (r"\benv\s*::\s*(?:vars?(?:_os)?|args(?:_os)?|current_exe|current_dir|temp_dir|home_dir)\b|\boption_env!\s*\("
-            r"|\benv!\s*\((?!\s*\"CARGO_PKG_)"
+        r"|\benv!\s*\((?!\s*\"CARGO_PKG_)"
         r"|\bprocess\s*::\s*(?:id|parent_id)\b")),
-    ("surroundings", r"\bdebug_assertions\b|\bpanic\s*::\s*Location\b|\bthread\s*::\s*current\b|\bmodule_path!\s*\(|\bfile!\s*\("),
+    ("surroundings", (r"\bdebug_assertions\b|\bpanic\s*::\s*Location\b|\bthread\s*::\s*(?:current\b|\{[^}]{0,200}\bcurrent\b)|\bthread\s+as\b"
+        r"|\bmodule_path!\s*\(|\bfile!\s*\(")),
     ("files", r"\bstd\s*::\s*fs\b|\bfs\s*::\s*\w+\s*\(|\bFile\s*::\s*open\b|\.\s*(?:exists|is_file|is_dir|try_exists)\s*\(|\binclude_(?:str|bytes)!"),
     ("clock", r"\b(?:Instant|SystemTime|Utc|Local)\s*::\s*now\b"),
     ("count", r"\.\s*fetch_(?:add|sub|update)\s*\(|\bstatic\s+mut\b|\.\s*compare_exchange\w*\s*\("),
@@ -71,7 +72,10 @@ _HELD = {
 }
 #: A name that a module keeps, and a step of something that goes on from where it stood.
 _KEPT = re.compile(r"^(?:export[ ]+)?(?:const|let|var)[ ]+(\w+)\b", re.MULTILINE)
-_STEP = re.compile(r"(?<![\w.$])(\w+)\.next\(")
+_STEPS = {
+    **dict.fromkeys(SCRIPT, re.compile(r"(?<![\w.$])(\w+)\.next\(")),
+    ".go": re.compile(r"(?<![\w.])(\w+)[ ]*=[ ]*\1\[|(?<![\w.])(\w+)[ ]*<-[ ]*[\"'`\d]"),
+}
 _SPACE = re.compile(r"\s+")
 
 
@@ -92,9 +96,8 @@ def signs(path: str, text: str) -> Iterator[Sign]:
         ):
             line = code.count("\n", 0, counted.start()) + 1
             yield Sign("count", f"{found[1]} from call to call", line, plain=True)
-    kept = {m[1] for m in _KEPT.finditer(code)} if suffix in SCRIPT else set()
-    for step in _STEP.finditer(code) if kept else ():
-        if step[1] in kept:
-            yield Sign(
-                "count", f"{step[1]} goes on from call to call", code.count("\n", 0, step.start()) + 1, plain=True
-            )
+    kept = {m[1] for m in _KEPT.finditer(code)} if suffix in _STEPS else set()
+    for step in _STEPS[suffix].finditer(code) if kept else ():
+        if (name := step[step.lastindex or 1]) in kept:
+            line = code.count("\n", 0, step.start()) + 1
+            yield Sign("count", f"{name} goes on from call to call", line, plain=True)
