@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 import weakref
@@ -91,6 +93,8 @@ class Hall:
         try:
             return child.wait(_LIMIT)
         except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
             return None
+        finally:  # with what it left running
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
