@@ -53,5 +53,21 @@ def test_what_honest_people_do_beside_is_nothing(name: str, tmp_path: Path) -> N
     assert found(GUARD, patch_of(tmp_path, BASE, {**BASE, **FAIR[name]})) == []
 
 
+@pytest.mark.parametrize(
+    ("test", "level"),
+    [
+        ("from paint.colors import RED\n\n\ndef test_red():\n    assert RED == 'f00'\n", "review"),
+        ("from paint import colors\nfrom shapes import area\n", "refuse"),
+        ("import shapes, paint.colors\n", "refuse"),
+        ("import pytest\nfrom paint.colors import RED\n", "review"),
+    ],
+)
+def test_values_that_a_test_is_about_are_looked_at(test: str, level: str, tmp_path: Path) -> None:
+    base: Tree = {"paint/__init__.py": "", "paint/colors.py": "RED = '0f0'\n", "tests/test_colors.py": test}
+    base["shapes.py"] = BASE["shapes.py"]
+    after: Tree = {**base, "paint/colors.py": "RED = 'f00'\n"}
+    assert [found_level for found_level, _, _ in found(GUARD, patch_of(tmp_path, base, after))] == [level]
+
+
 def test_people_are_not_asked(tmp_path: Path) -> None:
     assert found(GUARD, patch_of(tmp_path, BASE, {**BASE, "helpers.py": ""}, Rules(strict=False))) == []

@@ -48,7 +48,7 @@ class Shared:
                 yield GuardFinding(self.name, "refuse", path, function.lineno, detail, _ALLOW)
         if _values(old) and _values(old) != _values(new) and _is_for_tests(patch, path, PurePosixPath(path).stem):
             detail = "holds values that nothing but tests uses, and holds others now"
-            yield GuardFinding(self.name, "refuse", path, None, detail, _ALLOW)
+            yield GuardFinding(self.name, "refuse" if _beside(patch, path) else "review", path, None, detail, _ALLOW)
 
 
 def _functions(module: ast.Module) -> list[_Function]:
@@ -108,6 +108,27 @@ def _is_for_tests(patch: Patch, path: str, name: str) -> bool:
     if others or not tests:
         return False
     return name == stem or (bool(tests & _naming(patch, name)) and not _uses(patch.old(path), name))
+
+
+def _beside(patch: Patch, path: str) -> bool:
+    """Whether a test that names a module of values is about another module of the source, and not about those values."""
+    pure = PurePosixPath(path)
+    files = [
+        PurePosixPath(p) for p in patch.files(patched=False) if p.endswith(".py") and p != path and patch.is_source(p)
+    ]
+    subjects = {f.parent.name if f.stem == "__init__" else f.stem for f in files} - {pure.stem, *pure.parts}
+    return any(subjects & _imported(patch.old(p)) for p in _naming(patch, pure.stem) if patch.is_test(p))
+
+
+def _imported(text: str) -> set[str]:
+    """Every part of a name that a file imports."""
+    module = tree(text)
+    found: set[str] = set()
+    for node in ast.walk(module) if module is not None else ():
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found.update(part for a in node.names for part in a.name.split("."))
+            found.update((getattr(node, "module", None) or "").split("."))
+    return found
 
 
 def _naming(patch: Patch, word: str) -> set[str]:
