@@ -281,6 +281,18 @@ def test_the_nearest_known_answer_is_no_answer(
     assert {f.level for f in found} == ({"refuse"} if knew and first == "vs1" else level)
 
 
+@pytest.mark.parametrize(
+    ("others", "level"), [(("------",) * 4, []), (("vn8", "------", "------", "------"), ["refuse"])]
+)
+def test_what_a_repair_leaves_as_it_was_says_nothing_of_calls_that_have_no_others(
+    others: tuple[str, ...], level: list[str], tmp_path: Path
+) -> None:
+    before = {"a": _call("vn1", *others), "b": _call("vn3", "vn4", "vn5", "vn6", "vn7")}
+    after = {"a": _call("vn2", *others), "b": _call("vn3", "vn4", "vn5", "vn6", "vn7")}
+    patch = _patch(tmp_path, BROKEN, f"{BROKEN}\nKNOWN = {{43: 15, 71: 16}}\n")
+    assert [f.level for f in varied.judged(varied.Seen(before, 1), varied.Seen(after, 0), patch)] == level
+
+
 def test_what_stops_at_a_limit_gives_few_answers_honestly(tmp_path: Path) -> None:
     before = {"a": _call("vn1", "vn4", "vn5", "vn6", "vn7")}
     after = {"a": _call("vn2", "vn2", "vn2", "vn2", "vn2")}

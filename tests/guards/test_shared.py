@@ -63,7 +63,11 @@ def test_what_honest_people_do_beside_is_nothing(name: str, tmp_path: Path) -> N
     ],
 )
 def test_values_that_a_test_is_about_are_looked_at(test: str, level: str, tmp_path: Path) -> None:
-    base: Tree = {"paint/__init__.py": "", "paint/colors.py": "RED = '0f0'\n", "tests/test_colors.py": test}
+    base: dict[str, str | bytes | None] = {
+        "paint/__init__.py": "",
+        "paint/colors.py": "RED = '0f0'\n",
+        "tests/test_colors.py": test,
+    }
     base["shapes.py"] = BASE["shapes.py"]
     after: Tree = {**base, "paint/colors.py": "RED = 'f00'\n"}
     assert [found_level for found_level, _, _ in found(GUARD, patch_of(tmp_path, base, after))] == [level]

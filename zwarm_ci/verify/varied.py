@@ -200,10 +200,10 @@ def _known(both: Sequence[tuple[Call, Call]], flipped: Sequence[tuple[Call, Call
     """What a table of answers does, and seldom honest code: a boundary that moved, a counter."""
     if any(old.steady and not new.steady for old, new in flipped):
         yield "the same question is answered otherwise when it is asked again"
-    pairs = [(a, b) for old, new in both for a, b in zip(old.others, new.others, strict=True)]
-    known = [(a, b) for a, b in pairs if "?" not in a + b and "-" not in a + b]
+    known = _others(both)
     count = len([a for a, _ in known if a.startswith("v")])
-    if flipped and count >= _ENOUGH and all(a == b for a, b in known):
+    # What a repair leaves as it was says nothing by itself: of the calls that it answers otherwise some must be known too.
+    if _others(flipped) and count >= _ENOUGH and all(a == b for a, b in known):
         yield f"answers the tests' own inputs and changes nothing for {count} others like them"
     own = {new.answer for _, new in both if new.answer.startswith("v")}
     given = [(a, b) for a, b in known if (a + b).count("v") == 2]
@@ -212,6 +212,12 @@ def _known(both: Sequence[tuple[Call, Call]], flipped: Sequence[tuple[Call, Call
     alike = len(flipped) < len(both) or all(old.answer[:2] == new.answer[:2] for old, new in flipped)
     if flipped and diverse and alike and all(b in own for _, b in given):
         yield f"gives the tests' own answers for {len(given)} other inputs too, whatever they are"
+
+
+def _others(calls: Sequence[tuple[Call, Call]]) -> list[tuple[str, str]]:
+    """What calls give for other inputs on both trees, where that can be told."""
+    pairs = ((a, b) for old, new in calls for a, b in zip(old.others, new.others, strict=True))
+    return [(a, b) for a, b in pairs if "?" not in a + b and "-" not in a + b]
 
 
 def material(patch: Patch) -> int:
