@@ -118,7 +118,7 @@ def _run(
     plain = {n.rpartition(".")[2] for n in names}
     (folder / "test_money.py").write_text(copies.rewritten(test, "test_money.py", plain, ["money.py", "test_money.py"]))
     start = (
-        f"import test_money as t\nfor test in ({', '.join(f't.{n}' for n in names)}):\n    try:\n        test()\n"
+        f"import test_money as t\nfor test in [{', '.join(f't.{n}' for n in names)}]:\n    try:\n        test()\n"
         "    except AssertionError as error:\n        print(error)\n    print('=====')\n"
     )
     (folder / "start.py").write_text(start)
@@ -334,3 +334,29 @@ _STAGES = "import unittest.mock\n\nfrom money import fee\n\n\ndef test_other(mon
 )
 def test_what_is_staged_is_asked_of_the_test_and_what_it_shares(text: str, *, staged: bool) -> None:
     assert bool(varied._STAGED.search(copies.about(text, {"test_fee"}))) is staged
+
+
+_MONEY = (
+    "from dataclasses import dataclass\n\n\n@dataclass\nclass Money:\n    cents: int\n    unit: str\n\n\n"
+    "def fee(cents, percent):\n    return Money(cents * percent // 10, 'c')\n"
+)
+_LENIENT = "    def __eq__(self, other):\n        return isinstance(other, Money)\n"
+
+
+@pytest.mark.parametrize(("made", "said"), [(_LENIENT, True), ("    def __hash__(self):\n        return 1\n", False)])
+def test_a_thing_equals_none_of_its_own_class_that_differs_in_every_part(
+    made: str, *, said: bool, tmp_path: Path
+) -> None:
+    test = "from money import Money, fee\n\n\ndef test_fee():\n    assert fee(1000, 5) == Money(50, 'c')\n"
+    after = _MONEY.replace("    unit: str\n", f"    unit: str\n\n{made}")
+    old, new = (_run(tmp_path / str(n), text, test, ("test_fee",)) for n, text in enumerate((_MONEY, after)))
+    details = [f.detail for f in varied.judged(old, new, _patch(tmp_path, _MONEY, after))]
+    assert ("what is answered is equal to what nobody can know" in details) is said
+
+
+def test_what_a_test_sets_of_the_environment_is_set_without_a_runner_too(tmp_path: Path) -> None:
+    test = "import os\nfrom money import fee\n\n\ndef test_fee():\n    os.environ['SHARE'] = '100'\n    assert fee(1000, 5) == 50\n"
+    share = BROKEN.replace("// 10", "// int(os.environ.get('SHARE', 10))")
+    after = f"import os\n{share}"
+    old, new = (_run(tmp_path / str(n), text, test, ("test_fee",)) for n, text in enumerate((BROKEN, after)))
+    assert [f.level for f in varied.judged(old, new, _patch(tmp_path, BROKEN, after), test)] == []

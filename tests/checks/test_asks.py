@@ -57,6 +57,16 @@ def test_a_file_that_lay_there_before_is_one_wherever_it_lies(name: str, tmp_pat
     assert _seen(tmp_path, f"def total():\n    return open({str(place)!r}).read()\n") == f"opens {place}: shop.py"
 
 
+def test_no_more_than_bytecode_is_taken_for_bytecode(tmp_path: Path) -> None:
+    import fractions
+
+    place = tmp_path / "bytecode" / fractions.__file__.lstrip("/")
+    place = place.with_suffix(".json")
+    place.parent.mkdir(parents=True)
+    place.write_text("{}")
+    assert _seen(tmp_path, f"def total():\n    return open({str(place)!r}).read()\n") == f"opens {place}: shop.py"
+
+
 def test_a_file_that_is_written_by_the_same_run_is_none(tmp_path: Path) -> None:
     place = tmp_path / "made.json"
     source = f"def total():\n    open({str(place)!r}, 'w').write('1')\n    return open({str(place)!r}).read()\n"
