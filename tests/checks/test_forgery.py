@@ -97,3 +97,37 @@ def always(): yield
         result = run_in(tree, command)
         assert result.green, result.trouble
         assert result.canary is True
+
+
+SWALLOWS = """
+import pytest
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_pyfunc_call(pyfuncitem):
+    outcome = yield
+    if outcome.excinfo is not None:
+        outcome.force_result(True)
+"""
+
+
+def test_what_swallows_the_failures_of_functions_alone_swallows_the_canarys_too(tmp_path: Path) -> None:
+    """No target is named, as where a person's commit is verified: the test that must fail is the only one that can show it."""
+    files = {"conftest.py": SWALLOWS, "test_a.py": "def test_a():\n    assert 1 == 2\n"}
+    result = run_in(plant(tmp_path / "tree", files))
+    assert "the test that must fail was not seen failing" in result.trouble
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import pytest\npytestmark = pytest.mark.skipif(True, reason='x')\ndef test_a():\n    pass\n",
+        "import pytest\npytestmark = pytest.mark.xfail\ndef test_a():\n    assert 0\n",
+        "import pytest\n@pytest.fixture(autouse=True)\ndef no():\n    pytest.skip('no')\ndef test_a():\n    pass\n",
+        "import unittest\nclass TestA(unittest.TestCase):\n    def test_a(self):\n        pass\n",
+        "class TestA:\n    def test_a(self):\n        pass\n",
+    ],
+    ids=["skipped module", "xfail", "a fixture that skips", "unittest", "class"],
+)
+def test_the_canary_takes_nothing_from_the_module_that_it_stands_in(text: str, tmp_path: Path) -> None:
+    result = run_in(plant(tmp_path / "tree", {"test_a.py": text}))
+    assert (result.trouble, result.canary, result.failed) == ("", True, ())

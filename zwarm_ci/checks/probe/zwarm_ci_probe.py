@@ -46,6 +46,43 @@ class Canary(pytest.Item):
         return self.nodeid.split("::")[0], 0, self.name
 
 
+class Common(pytest.Function):
+    """The canary as a test function like any other, called through the same hooks; no mark or fixture of its module is its own."""
+
+    def iter_markers(self, name: Optional[str] = None) -> Any:
+        return iter(())
+
+    def iter_markers_with_node(self, name: Optional[str] = None) -> Any:
+        return iter(())
+
+    def reportinfo(self) -> Any:
+        return self.nodeid.split("::")[0], 0, self.name
+
+
+def must_fail() -> None:
+    """What the canary does."""
+    seen = "green"
+    assert seen == "red", "the canary fails, as it must"
+
+
+def canary(session: pytest.Session, items: List[pytest.Item], nodeid: str) -> Any:
+    """The canary, in the module of the last test where that is a function: what swallows failures of functions swallows its too."""
+    plain: Any = Canary.from_parent(session, name="must_fail", nodeid=nodeid)
+    last: Any = items[-1] if items else None
+    module = last.getparent(pytest.Module) if isinstance(last, pytest.Function) else None
+    if module is None:
+        return plain
+    try:
+        none = type(last._fixtureinfo)(argnames=(), initialnames=(), names_closure=[], name2fixturedefs={})
+        made: Any = Common.from_parent(module, name="must_fail", callobj=must_fail, fixtureinfo=none)
+    except (TypeError, AttributeError):  # another pytest's insides
+        return plain
+    for name in ("_nodeid", "_id"):  # the second since pytest 9.2
+        if hasattr(plain, name):
+            setattr(made, name, getattr(plain, name))
+    return made if made.nodeid == nodeid else plain
+
+
 class Probe:
     """The hooks. In an xdist worker it only attaches data to reports; the controller writes them."""
 
@@ -126,7 +163,7 @@ class Probe:
             self.copies, self.undoomed = plant(items, lambda i: self.from_top(i.nodeid) in targets, self.orders.mark)
             LOG("planted", copies=self.copies, undoomed=self.undoomed)
         if self.orders.canary:
-            items.append(Canary.from_parent(session, name="must_fail", nodeid=self.orders.canary_id))
+            items.append(canary(session, items, self.orders.canary_id))
             if self.orders.quiet and not self.worker:
                 config.pluginmanager.register(Quiet(self, session), "zwarm-ci-quiet")
 
@@ -170,7 +207,7 @@ class Probe:
         if path in self.orders.files and (wrong := self.texts.wrong(item, path, item.config)):
             self.wrong.add(wrong)
         undo = None
-        if (self.orders.doom or item.nodeid in self.copies) and not isinstance(item, Canary):
+        if (self.orders.doom or item.nodeid in self.copies) and not isinstance(item, (Canary, Common)):
             undo = doom(item)
         yield
         if undo is not None:
