@@ -49,9 +49,6 @@ class Canary(pytest.Item):
 class Common(pytest.Function):
     """The canary as a test function like any other, called through the same hooks; no mark or fixture of its module is its own."""
 
-    def iter_markers(self, name: Optional[str] = None) -> Any:
-        return iter(())
-
     def iter_markers_with_node(self, name: Optional[str] = None) -> Any:
         return iter(())
 
