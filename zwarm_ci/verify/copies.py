@@ -190,14 +190,13 @@ class _Rewriter(ast.NodeTransformer):
             self.generic_visit(node)
         if not self.inside or (isinstance(node.func, ast.Name) and node.func.id in _FRAMES):
             return node
-        through = ast.Attribute(ast.Name(NONCE, ast.Load()), "call", ast.Load())
-        return ast.Call(through, [ast.Constant(label), node.func, *node.args], node.keywords)
+        return _asking("call", label, node.func, *node.args, keywords=node.keywords)
 
 
-def _asking(how: str, label: str, *args: ast.expr) -> ast.expr:
+def _asking(how: str, label: str, *args: ast.expr, keywords: Sequence[ast.keyword] = ()) -> ast.expr:
     """A call of the witness in the place of an expression."""
     through = ast.Attribute(ast.Name(NONCE, ast.Load()), how, ast.Load())
-    return ast.Call(through, [ast.Constant(label), *args], [])
+    return ast.Call(through, [ast.Constant(label), *args], list(keywords))
 
 
 def _parsed(call: str) -> ast.stmt:
