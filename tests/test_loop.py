@@ -224,6 +224,7 @@ def test_the_odd_one_out_of_a_red_union_is_set_aside(tmp_path: Path) -> None:
         **TWO,
         "mode.py": "FAST = False\n",
         "deep.py": "STRICT = False\n",
+        "app.py": "from deep import STRICT\nfrom mode import FAST\n\nSLOW = not (STRICT or FAST)\n",
         "tests/test_pair.py": "from deep import STRICT\nfrom mode import FAST\n\n\ndef test_not_both():\n    assert not (FAST and STRICT)\n",
     }
     bench = Bench(Repo.make(tmp_path / "repo", files), tmp_path)
