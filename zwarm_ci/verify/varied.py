@@ -2,7 +2,8 @@
 
 A repair changes what a function does, and so what it gives for inputs near those of the tests. A patch that knows the tests' answers
 gives those, and for everything else what the unrepaired code gives, however it hides what it knows. Both trees run with a rewritten
-copy of the targets' test files that writes down what their calls give (`checks/probe/zwarm_ci_varied.py`); Python alone.
+copy of the targets' test files that writes down what their calls give (`checks/probe/zwarm_ci_varied.py`). In JavaScript assertions
+are asked with the other literals that a test may hold (`copies_script.py`); Go and Rust have none of this.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from pathlib import PurePosixPath
 from zwarm_ci.baseline import only
 from zwarm_ci.task import Check, Task
 from zwarm_ci.verdict import CheckResult, GuardFinding
+from zwarm_ci.verify import copies_script
 from zwarm_ci.verify.copies import NONCE, about, of_examples, rewritten
 from zwarm_ci.verify.court import Court
 from zwarm_ci.verify.guards import Patch, fitted
 from zwarm_ci.verify.guards.literal_pairs import DATA
 from zwarm_ci.verify.guards.signs import PYTHON, tree
+from zwarm_ci.verify.reading.tokens import tokenize
 
 _VARIANTS = 8
 _ENOUGH = 3  # other inputs for which the unrepaired code has an answer, before their silence means something
@@ -32,6 +35,10 @@ _FETCH = frozenset(
     "listdir scandir iterdir glob rglob walk urlopen urlretrieve create_connection connect popen Popen check_output getoutput "
     "import_module __import__ find_spec get_data fileinput fdopen mmap fromfile memmap unpack_archive exec eval __subclasses__ get_objects".split()
 )
+_FETCH_SCRIPT = frozenset(
+    "readFileSync readFile readdirSync readdir createReadStream execSync exec execFileSync spawnSync fetch eval Function createRequire import".split()
+)
+_LONGEST = 60.0  # seconds, and twice those of a whole run, that copies may take
 _LONG = 16  # characters of a text that may hold more than one answer
 #: Tests of what code says of its callers: there a witness in between is seen by honest code too.
 _CALLERS = re.compile(
@@ -102,6 +109,9 @@ def _copied(patch: Patch, task: Task, held: Sequence[str]) -> tuple[dict[str, st
             made, text = path, rewritten(patch.old(path), path, names, held)
         if text:
             texts[made] = text
+    if not texts:
+        ids = dict(zip(task.targets, task.targets, strict=True))
+        texts |= copies_script.copied(patch.old, held, task.targets)
     return texts, tuple(ids.values())
 
 
@@ -121,6 +131,8 @@ def _files(held: Sequence[str], task: Task) -> list[str]:
 
 
 def _seen(court: Court, check: Check, ids: Sequence[str], tree_id: str, texts: dict[str, str]) -> Seen:
+    whole = court.baseline.result(check.name).seconds
+    check = replace(check, timeout=min(check.timeout, _LONGEST + 2 * whole))  # other inputs may have no end
     prepared = court.trees.fresh(court.trees.repo.with_texts(tree_id, texts), (check,), "varied")
     try:  # the base's run is remembered for the next patch
         return told(court.trees.run(check, prepared, only=only(ids), canary=False), ids)
@@ -230,12 +242,27 @@ def material(patch: Patch) -> int:
         if not patch.is_source(change.path):
             continue
         suffix = PurePosixPath(change.path).suffix
-        if suffix in PYTHON:
+        if suffix in copies_script.SCRIPT:
+            before, after = (_literals(t) for t in (patch.old(change.path), patch.new(change.path)))
+            count += sum((after - before).values())
+        elif suffix in PYTHON:
             count += _FETCHED * len(_fetches(patch.new(change.path)) - _fetches(patch.old(change.path)))
             count += sum((_constants(patch.new(change.path)) - _constants(patch.old(change.path))).values())
         elif suffix in DATA or change.status == "A":
             count += 2 * sum(len(h.new) for h in patch.hunks(change.path)) or 8
     return count
+
+
+def _literals(text: str) -> Counter[str]:
+    """Texts and numbers of JavaScript; calls that read something from elsewhere count by what they may bring."""
+    found: Counter[str] = Counter()
+    src = tokenize(text, "javascript")
+    for at, token in enumerate(src.tokens):
+        if token.kind in {"string", "template", "number"} and src.at(at - 2) != "require" and src.at(at - 1) != "from":
+            found[token.text] += max(1, len(token.text) // _LONG)
+        elif token.kind == "name" and token.text in _FETCH_SCRIPT and src.at(at + 1) == "(":
+            found[token.text] += _FETCHED
+    return found
 
 
 def _fetches(text: str) -> Counter[str]:

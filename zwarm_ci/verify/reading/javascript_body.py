@@ -311,4 +311,28 @@ def _asserted(src: Source, name: str, call: tuple[int, int] | None, text: str, l
     return Assertion(line, text, src.canon(*inner[0]), "", VACUOUS if empty else strength)
 
 
-__all__ = ["SHADOWS", "Body", "body_of"]
+def looked_at(src: Source, parts: list[Segment], handle: str, names: Mapping[str, str]) -> tuple[int, int] | None:
+    """The token range of what the assertion that a chain is looks at: its first argument, of a comparison the left side."""
+    root, known = parts[0], names.get(parts[0].name, "")
+    member: Segment | None = None
+    if root.name == "expect":
+        member = root
+    elif root.name == "assert" or known == "assert" or root.name in {handle, "t"}:
+        member = next((p for p in parts[1:] if p.call), None if root.name in {handle, "t"} else root)
+    elif known not in {"", "test", "suite"} and not known.startswith("!"):
+        member = root
+    name = known if member is root and known not in {"", "assert"} else member.name if member else ""
+    if member is None or not (inner := arguments(src, member.call)) or src.at(inner[0][0]) == "...":
+        return None
+    if member is not root and name not in {*_STRENGTH, *_THROWS}:
+        return None
+    first, last = inner[0]
+    sign = (
+        -1
+        if src.find(first, last, "=>", "function") >= 0
+        else src.find(first, last, "===", "==", "!==", "!=", "<", ">", "<=", ">=")
+    )
+    return (first, sign) if sign > first else (first, last)
+
+
+__all__ = ["SHADOWS", "Body", "body_of", "looked_at"]
