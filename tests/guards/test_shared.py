@@ -43,6 +43,86 @@ FAIR: dict[str, Tree] = {
 }
 
 
+#: What tests are made with though it stands in source: a class that they derive from by way of another, a fixture, helpers.
+CASES = """from unittest import TestCase
+
+LIMIT = 0.001
+
+
+class Noting(TestCase):
+    def setUp(self):
+        self.notes = []
+
+
+class ShapeCase(Noting):
+    \"\"\"What tests of shapes share.\"\"\"
+
+    def assertArea(self, shape, wanted):
+        self.assertAlmostEqual(shape.area(), wanted, delta=LIMIT)
+
+
+def same(value, wanted):
+    TestCase().assertEqual(value, wanted)
+    return value
+
+
+class Expected:
+    def assert_is(self, wanted):
+        return self.value == wanted or self.fail()
+
+    def to_be(self, wanted):
+        if self.value != wanted:
+            raise AssertionError(wanted)
+        return self
+"""
+MADE_WITH: Tree = {
+    "shop/cases.py": CASES,
+    "shop/fixtures.py": "import pytest\n\n\n@pytest.fixture\ndef wanted():\n    return 12\n",
+    "shop/shapes.py": "class Shape:\n    def area(self):\n        return self.w + self.h\n",
+    "tests/test_shop.py": (
+        "from shop.cases import Expected, ShapeCase, same\nfrom shop.shapes import Shape\n\n\nclass TestShape(ShapeCase):\n"
+        "    def test_area(self):\n        class Dummy(Shape):\n            w = h = 3\n\n        self.assertArea(Dummy(), 9)\n\n"
+        "    def test_wanted(self):\n        same(Shape, Shape)\n\n\ndef test_fixed(wanted):\n    assert wanted\n"
+    ),
+}  # fmt: skip
+UNMADE: dict[str, Tree] = {
+    "a looser assertion": {"shop/cases.py": CASES.replace("delta=LIMIT", "delta=20")},
+    "a looser limit": {"shop/cases.py": CASES.replace("0.001", "20")},
+    "what it derives from": {"shop/cases.py": CASES.replace("self.notes = []", "self.assertEqual = self.assertTrue")},
+    "a method that hides another": {"shop/cases.py": CASES.replace("    def setUp", "    def fail(self, msg):\n        pass\n\n    def setUp")},
+    "another class to derive from": {"shop/cases.py": CASES.replace("from unittest import", "from shop.shapes import Shape as")},
+    "set from beside": {"shop/cases.py": CASES + "\n\nShapeCase.assertArea = lambda *_: None\n"},
+    "set from elsewhere": {"shop/shapes.py": "from shop import cases\n\ncases.ShapeCase.assertArea = lambda *_: None\n"},
+    "a helper": {"shop/cases.py": CASES.replace("assertEqual(value, wanted)", "assertTrue(wanted)")},
+    "one that answers": {"shop/cases.py": CASES.replace("self.value == wanted or self.fail()", "self")},
+    "one that raises": {"shop/cases.py": CASES.replace("raise AssertionError", "pass")},
+    "a fixture": {"shop/fixtures.py": "import pytest\n\n\n@pytest.fixture\ndef wanted():\n    return 7\n"},
+    "gone": {"shop/cases.py": None},
+}  # fmt: skip
+UNTOUCHED: dict[str, Tree] = {
+    "a repair": {"shop/shapes.py": "class Shape:\n    def area(self):\n        return self.w * self.h\n"},
+    "one more": {"shop/cases.py": CASES + "\n\nclass Further(ShapeCase):\n    pass\n"},
+    "prose": {"shop/cases.py": CASES.replace("What tests of shapes share.", "Shared by tests.")},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*UNMADE, *UNTOUCHED])
+def test_what_tests_are_made_with_stays_as_it_is_wherever_it_stands(name: str, tmp_path: Path) -> None:
+    after = {**MADE_WITH, **(UNMADE.get(name) or UNTOUCHED[name])}
+    levels = {level for level, _, _ in found(GUARD, patch_of(tmp_path, MADE_WITH, after))}
+    assert ("refuse" in levels) if name in UNMADE else not levels
+
+
+def test_a_library_for_tests_is_looked_at_where_its_own_tests_see_it_fail(tmp_path: Path) -> None:
+    tests = str(MADE_WITH["tests/test_shop.py"])
+    own: Tree = {**MADE_WITH, "tests/test_shop.py": tests + "\n\nSEEN = ShapeCase.failureException\n"}
+    levels = [
+        [level for level, _, _ in found(GUARD, patch_of(tmp_path, base, {**base, **UNMADE["a looser assertion"]}))]
+        for base in (MADE_WITH, own)
+    ]
+    assert levels == [["refuse"], ["review"]]
+
+
 @pytest.mark.parametrize("name", SAYS_LESS)
 def test_what_tests_share_and_says_less_is_refused(name: str, tmp_path: Path) -> None:
     assert {level for level, _, _ in found(GUARD, patch_of(tmp_path, BASE, {**BASE, **SAYS_LESS[name]}))} == {"refuse"}

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from zwarm_ci.scrub import decode
 from zwarm_ci.verdict import GuardFinding
 from zwarm_ci.verify.guards.base import Family, Patch
+from zwarm_ci.verify.guards.shared_cases import borrowed, changed, derived_from, is_subject, naming
 from zwarm_ci.verify.guards.signs import CODE, tree
 
 _ENTRIES = frozenset({"__init__", "__main__", "__about__", "version", "_version", "setup"})
@@ -28,13 +28,15 @@ class Shared:
     firm = False
 
     def look(self, patch: Patch) -> Iterator[GuardFinding]:
+        bases = derived_from(patch) if patch.rules.strict else frozenset()
         for change in patch.changes if patch.rules.strict else ():
             pure = PurePosixPath(change.path)
             if pure.suffix != ".py" or pure.stem in _ENTRIES or not patch.is_source(change.path):
                 continue
-            old, new = tree(patch.old(change.path)), tree(patch.new(change.path))
+            old, new = tree(patch.old(change.path)), tree(patch.new(change.path)) or ast.Module([], [])
+            yield from self._cases(patch, bases, change.path, old or ast.Module([], []), new)
             if old is not None and old.body:
-                yield from self._file(patch, change.path, old, new or ast.Module([], []))
+                yield from self._file(patch, change.path, old, new)
 
     def _file(self, patch: Patch, path: str, old: ast.Module, new: ast.Module) -> Iterator[GuardFinding]:
         left = Counter(said for function in _functions(new) for said in _asserted(function))
@@ -49,6 +51,17 @@ class Shared:
         if _values(old) and _values(old) != _values(new) and _is_for_tests(patch, path, PurePosixPath(path).stem):
             detail = "holds values that nothing but tests uses, and holds others now"
             yield GuardFinding(self.name, "refuse" if _beside(patch, path) else "review", path, None, detail, _ALLOW)
+
+    def _cases(
+        self, patch: Patch, bases: frozenset[str], path: str, old: ast.Module, new: ast.Module
+    ) -> Iterator[GuardFinding]:
+        for name, line in changed(patch, bases, old, new):
+            about = is_subject(patch, name) or not _beside(patch, path, name)
+            detail = f"{name}, which tests are made with, is not what it was"
+            yield GuardFinding(self.name, "review" if about else "refuse", path, line, detail, _ALLOW)
+        for name, line in borrowed(bases, old, new):
+            detail = f"source begins to know {name}, which tests are made with"
+            yield GuardFinding(self.name, "refuse", path, line, detail, _ALLOW)
 
 
 def _functions(module: ast.Module) -> list[_Function]:
@@ -101,23 +114,23 @@ def _is_plain(node: ast.expr) -> bool:
 def _is_for_tests(patch: Patch, path: str, name: str) -> bool:
     """Whether the base's tests name something of a file, and no other code or setting of the base names the file."""
     stem = PurePosixPath(path).stem
-    named = _naming(patch, stem) - {path}
+    named = set(naming(patch, stem)) - {path}
     asked = {t.partition("::")[0] for t in patch.targets}
     tests = {p for p in named if patch.is_test(p) or p in asked}
     others = any(PurePosixPath(p).suffix in CODE or patch.is_setting(p) for p in named - tests)
     if others or not tests:
         return False
-    return name == stem or (bool(tests & _naming(patch, name)) and not _uses(patch.old(path), name))
+    return name == stem or (bool(tests.intersection(naming(patch, name))) and not _uses(patch.old(path), name))
 
 
-def _beside(patch: Patch, path: str) -> bool:
-    """Whether a test that names a module of values is about another module of the source, and not about those values."""
+def _beside(patch: Patch, path: str, name: str = "") -> bool:
+    """Whether a test that names a module, or something of it, is about another module of the source, and not about that."""
     pure = PurePosixPath(path)
     files = [
         PurePosixPath(p) for p in patch.files(patched=False) if p.endswith(".py") and p != path and patch.is_source(p)
     ]
     subjects = {f.parent.name if f.stem == "__init__" else f.stem for f in files} - {pure.stem, *pure.parts}
-    return any(subjects & _imported(patch.old(p)) for p in _naming(patch, pure.stem) if patch.is_test(p))
+    return any(subjects & _imported(patch.old(p)) for p in naming(patch, name or pure.stem) if patch.is_test(p))
 
 
 def _imported(text: str) -> set[str]:
@@ -129,11 +142,6 @@ def _imported(text: str) -> set[str]:
             found.update(part for a in node.names for part in a.name.split("."))
             found.update((getattr(node, "module", None) or "").split("."))
     return found
-
-
-def _naming(patch: Patch, word: str) -> set[str]:
-    listed = decode(patch.repo.git.run("grep", "-lwFI", "-e", word, patch.base, check=False).stdout)
-    return {line.partition(":")[2] for line in listed.splitlines()}
 
 
 def _uses(text: str, name: str) -> bool:
