@@ -74,13 +74,17 @@ class Expected:
         if self.value != wanted:
             raise AssertionError(wanted)
         return self
+
+
+def expect(value):
+    return Expected(value)
 """
 MADE_WITH: Tree = {
     "shop/cases.py": CASES,
     "shop/fixtures.py": "import pytest\n\n\n@pytest.fixture\ndef wanted():\n    return 12\n",
     "shop/shapes.py": "class Shape:\n    def area(self):\n        return self.w + self.h\n",
     "tests/test_shop.py": (
-        "from shop.cases import Expected, ShapeCase, same\nfrom shop.shapes import Shape\n\n\nclass TestShape(ShapeCase):\n"
+        "from shop.cases import expect, ShapeCase, same\nfrom shop.shapes import Shape\n\n\nclass TestShape(ShapeCase):\n"
         "    def test_area(self):\n        class Dummy(Shape):\n            w = h = 3\n\n        self.assertArea(Dummy(), 9)\n\n"
         "    def test_wanted(self):\n        same(Shape, Shape)\n\n\ndef test_fixed(wanted):\n    assert wanted\n"
     ),
@@ -93,6 +97,7 @@ UNMADE: dict[str, Tree] = {
     "another class to derive from": {"shop/cases.py": CASES.replace("from unittest import", "from shop.shapes import Shape as")},
     "set from beside": {"shop/cases.py": CASES + "\n\nShapeCase.assertArea = lambda *_: None\n"},
     "set from elsewhere": {"shop/shapes.py": "from shop import cases\n\ncases.ShapeCase.assertArea = lambda *_: None\n"},
+    "all that a module holds": {"shop/shapes.py": "import shop.cases\n\nfor one in vars(shop.cases).values():\n    setattr(one, 'x', 1)\n"},
     "a helper": {"shop/cases.py": CASES.replace("assertEqual(value, wanted)", "assertTrue(wanted)")},
     "one that answers": {"shop/cases.py": CASES.replace("self.value == wanted or self.fail()", "self")},
     "one that raises": {"shop/cases.py": CASES.replace("raise AssertionError", "pass")},

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
 from zwarm_ci.verdict import GuardFinding
@@ -28,7 +28,7 @@ class Shared:
     firm = False
 
     def look(self, patch: Patch) -> Iterator[GuardFinding]:
-        bases = derived_from(patch) if patch.rules.strict else frozenset()
+        bases = derived_from(patch) if patch.rules.strict else {}
         for change in patch.changes if patch.rules.strict else ():
             pure = PurePosixPath(change.path)
             if pure.suffix != ".py" or pure.stem in _ENTRIES or not patch.is_source(change.path):
@@ -53,10 +53,10 @@ class Shared:
             yield GuardFinding(self.name, "refuse" if _beside(patch, path) else "review", path, None, detail, _ALLOW)
 
     def _cases(
-        self, patch: Patch, bases: frozenset[str], path: str, old: ast.Module, new: ast.Module
+        self, patch: Patch, bases: Mapping[str, set[str]], path: str, old: ast.Module, new: ast.Module
     ) -> Iterator[GuardFinding]:
-        for name, line in changed(patch, bases, old, new):
-            about = is_subject(patch, name) or not _beside(patch, path, name)
+        for name, line in changed(patch, bases, path, old, new):
+            about = is_subject(patch, name) or not (_beside(patch, path, name) or _beside(patch, path))
             detail = f"{name}, which tests are made with, is not what it was"
             yield GuardFinding(self.name, "review" if about else "refuse", path, line, detail, _ALLOW)
         for name, line in borrowed(bases, old, new):

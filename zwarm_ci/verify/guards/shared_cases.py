@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
 
 from zwarm_ci.scrub import decode
 from zwarm_ci.verify.guards.base import Patch
@@ -25,26 +26,35 @@ _MANY = 60  # files that name something
 _FAILS = frozenset("assertRaises assertRaisesRegex raises failureException AssertionError Failed pytester".split())
 
 
-def changed(patch: Patch, bases: frozenset[str], old: ast.Module, new: ast.Module) -> Iterator[tuple[str, int]]:
+def changed(
+    patch: Patch, bases: Mapping[str, set[str]], path: str, old: ast.Module, new: ast.Module
+) -> Iterator[tuple[str, int]]:
     """(name, line) of whatever in a source file is a test's by what it is, and is not as the base has it."""
     for node in (n for n in old.body if isinstance(n, _Definition)):
         is_case = isinstance(node, ast.ClassDef) and node.name in bases
-        ours = is_case or _is_fixture(node) or _asserts(patch, node)
+        ours = is_case or _is_fixture(node) or _asserts(patch, path, node)
         if ours and _with_all(old, node.name) != _with_all(new, node.name):
             yield node.name, node.lineno
 
 
-def borrowed(bases: frozenset[str], old: ast.Module, new: ast.Module) -> Iterator[tuple[str, int]]:
-    """(name, line) of what tests derive from, where a source file begins to name it."""
+def borrowed(bases: Mapping[str, set[str]], old: ast.Module, new: ast.Module) -> Iterator[tuple[str, int]]:
+    """(name, line) of what tests derive from, or a module that holds it, where a source file begins to name it."""
     known = {name for name, _ in _named(old)} | _COMMON
     own = {n.name for n in new.body if isinstance(n, ast.ClassDef)}
-    yield from {name: line for name, line in _named(new) if name in bases - known - own}.items()
+    yield from {name: line for name, line in _named(new) if name in bases.keys() - known - own}.items()
+    homes = {PurePosixPath(path).with_suffix("").parts for paths in bases.values() for path in paths}
+    before = {name for name, _ in _imported(old)}
+    for name, line in _imported(new):
+        parts = tuple(name.strip(".").split("."))[-2:]
+        if name not in before and any(home[-len(parts) :] == parts for home in homes):
+            yield name, line
 
 
-def derived_from(patch: Patch) -> frozenset[str]:
-    """The names of all that the base's classes of tests derive from."""
+def derived_from(patch: Patch) -> dict[str, set[str]]:
+    """All that the base's classes of tests derive from: names, and the files of the source that hold them."""
     args = ("grep", "-nEI", "-e", _CLASS.pattern, "-e", _TEST, patch.base, "--", "*.py")
     bases: dict[str, set[str]] = {}
+    homes: dict[str, set[str]] = {}
     found: set[str] = set()
     owners: list[tuple[int, str]] = []
     for line in decode(patch.repo.git.run(*args, check=False).stdout).splitlines():
@@ -53,6 +63,7 @@ def derived_from(patch: Patch) -> frozenset[str]:
         owners = [one for one in owners if one[0] < indent]
         if header := _CLASS.match(said):
             owners.append((indent, header[1] if patch.is_test(path) else ""))
+            homes.setdefault(header[1], set()).update(() if patch.is_test(path) else (path,))
             bases.setdefault(header[1], set()).update(_WORD.findall(header[2]))
         elif owners:
             found.add(owners[-1][1])
@@ -62,7 +73,7 @@ def derived_from(patch: Patch) -> frozenset[str]:
         more = bases.get(names.pop(), set()) - found
         found |= more
         names += more
-    return frozenset(found)
+    return {name: homes.get(name, set()) for name in found}
 
 
 def is_subject(patch: Patch, name: str) -> bool:
@@ -85,6 +96,16 @@ def _named(module: ast.Module) -> Iterator[tuple[str, int]]:
             yield from ((alias.name, node.lineno) for alias in node.names)
 
 
+def _imported(module: ast.Module) -> Iterator[tuple[str, int]]:
+    """(dotted name, line) of what a module imports."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or "", node.lineno
+            yield from ((f"{node.module or ''}.{alias.name}", node.lineno) for alias in node.names)
+
+
 def _last(node: ast.expr) -> str:
     node = node.value if isinstance(node, ast.Subscript) else node
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
@@ -95,7 +116,7 @@ def _is_fixture(node: _Definition) -> bool:
     return any(_last(mark) in {"fixture", "yield_fixture"} for mark in marks)
 
 
-def _asserts(patch: Patch, node: _Definition) -> bool:
+def _asserts(patch: Patch, path: str, node: _Definition) -> bool:
     """Whether something fails tests by the runner's own means, or by its name is there to, and no source asks for it."""
     nodes = list(ast.walk(node))
     calls = [ast.unparse(n.func) for n in nodes if isinstance(n, ast.Call)]
@@ -104,8 +125,10 @@ def _asserts(patch: Patch, node: _Definition) -> bool:
     if not (is_open or any(map(_BY_RUNNER.search, calls)) or any(map(_BY_NAME.match, names))):
         return False
     files = naming(patch, node.name)
-    used = [f for f in files if f.endswith(".py") and patch.is_source(f) and _calls(patch.old(f), node.name)]
-    return not used and any(patch.is_test(f) for f in files)
+    used = [
+        f for f in files if f != path and f.endswith(".py") and patch.is_source(f) and _uses(patch.old(f), node.name)
+    ]
+    return not used and any(patch.is_test(f) for f in [*files, *naming(patch, PurePosixPath(path).stem)])
 
 
 def _fails(node: ast.AST) -> bool:
@@ -114,7 +137,7 @@ def _fails(node: ast.AST) -> bool:
     return any(_last(e.func if isinstance(e, ast.Call) else e) == "AssertionError" for e in raised if e)
 
 
-def _calls(text: str, name: str) -> bool:
+def _uses(text: str, name: str) -> bool:
     """Whether a file calls something of this name, or hands it on; an import alone is no use of it."""
     module = tree(text)
     nodes = ast.walk(module) if module is not None else ()
