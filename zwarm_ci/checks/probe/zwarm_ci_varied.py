@@ -88,7 +88,18 @@ def _lies(item: Any) -> bool:
             pass
     # A thing of the tree's own class: of the same class, and other in every part.
     strangers += [other[0] for other in variants([item])[2:4] if other is not None] if made_of(item) else []
-    return any(_equal(item, stranger) for stranger in strangers)
+    return any(_equal(item, stranger) for stranger in strangers) or _is_vague(item)
+
+
+def _is_vague(item: Any) -> bool:
+    """Whether a thing of the tree's own class is equal to whole numbers that are not equal to one another."""
+    held = made_of(item)
+    if held is None:
+        return False
+    near = {
+        n for value in list(held.values())[:9] if _type(value) in (int, float) for n in (value, value - 2, value + 2)
+    }
+    return sum(_equal(item, n) for n in near.union(range(-2, 30))) > 1
 
 
 def _shows_another(item: Any) -> bool:
