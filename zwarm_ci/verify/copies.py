@@ -133,11 +133,14 @@ class _Rewriter(ast.NodeTransformer):
     def __init__(self, names: set[str]) -> None:
         self.names = names
         self.inside = 0
+        self.chosen = False  # whether what we are in is a chosen test's own
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
+        outer, self.chosen = self.chosen, node.name in self.names and not self.inside
         self.inside += 1
         body = [self.visit(statement) for statement in node.body]
         self.inside -= 1
+        self.chosen = outer
         if node.name in self.names and not self.inside:
             node.body = [_parsed("begin()"), _tried(_guarded(body), final=[_parsed("report()")])]
         else:
@@ -149,6 +152,24 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
         return self._function(node)
+
+    def visit_Assert(self, node: ast.Assert) -> ast.AST:
+        return self._asserted(node)
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST:
+        call = node.value.value if isinstance(node.value, ast.Await) else node.value
+        asserts = isinstance(call, ast.Call) and getattr(call.func, "attr", "").startswith("assert")
+        return self._asserted(node) if asserts else self.generic_visit(node)
+
+    def _asserted(self, node: ast.stmt) -> ast.AST:
+        """An assertion that a function asks which a test may hand on, and what becomes of it noted."""
+        label = str(node.lineno)
+        self.generic_visit(node)
+        if not self.inside or self.chosen:
+            return node
+        said = [_parsed(f"inner({label!r}, {failed})") for failed in (True, False)]
+        handler = ast.ExceptHandler(ast.Name("BaseException", ast.Load()), None, [said[0], ast.Raise()])
+        return ast.Try(body=[node], handlers=[handler], orelse=[said[1]], finalbody=[])
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         return self._operator(node, _OPERATORS.get(type(node.op)), node.left, node.right)

@@ -44,6 +44,8 @@ _LONG = 16  # characters of a text that may hold more than one answer
 _CALLERS = re.compile(
     r"stacklevel|\b(?:pytest\.(?:deprecated_call|warns)|recwarn|caplog|assertWarns\w*|assertLogs|catch_warnings|inspect)\b"
 )
+#: Tests of what becomes of a failure.
+_FAILURES = re.compile(r"AssertionError|failureException|\braises\b\(Exception|\bException\b")
 _STAGED = re.compile(
     r"\b(?:monkeypatch|mock\w*|patch|environ|chdir|freeze_time|time_machine|tmp_path|tmpdir|tempfile)\b"
 )
@@ -52,10 +54,16 @@ _ALLOW = "work the answer out, or make this change yourself"
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the copies of the targets told: their calls by what was asked, and how many of their statements failed."""
+    """What the copies of the targets told: their calls by what was asked, and how many of their statements failed.
+
+    `lost`: the calls of each target that failed so.
+    `swallowed`: assertions that failed in functions which a test hands on, and of which the test heard nothing.
+    """
 
     calls: dict[str, Call]
     failed: int
+    lost: tuple[frozenset[str], ...] = ()
+    swallowed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +96,7 @@ def ask(court: Court, check: Check, task: Task, patch: Patch, oracle: str) -> tu
         return tuple(fitted.findings(patch, fitted.examples_of(patch), court.base))
     before, after = (_seen(court, check, ids[:_TARGETS], tree, texts) for tree in (patch.base, oracle))
     if not set(ids).issubset(task.targets):  # an example may raise what it is to raise
-        after = replace(after, failed=0)
+        after = replace(after, failed=0, lost=(), swallowed=0)
     examples = len(_flipped(_both(before, after))) or fitted.examples_of(patch)
     return (
         *judged(before, after, patch, "".join(about(patch.old(path), set(map(function_of, ids))) for path in texts)),
@@ -143,7 +151,8 @@ def _seen(court: Court, check: Check, ids: Sequence[str], tree_id: str, texts: d
 def told(result: CheckResult, targets: Sequence[str]) -> Seen:
     """What the targets' copies told; of calls that ask the same the first."""
     found: dict[str, Call] = {}
-    failed = 0
+    failed = swallowed = 0
+    lost: list[frozenset[str]] = []
     for target in targets:
         failure = result.failure(target)
         if failure is None:
@@ -151,10 +160,14 @@ def told(result: CheckResult, targets: Sequence[str]) -> Seen:
         parts: dict[str, str] = {}
         for number, text in dict.fromkeys(re.findall(rf"{NONCE}:(\d\d):([0-9a-z?\-]+)", failure.detail)):
             parts[number] = parts.get(number, "") + text
-        failed += int(parts.pop("99", "0"))
-        for call in filter(None, map(_call, parts.values())):
+        here, inner = int(parts.pop("99", "0")), int(parts.pop("98", "0"))
+        failed += here
+        swallowed += 0 if here else inner
+        calls = [call for call in map(_call, parts.values()) if call]
+        lost += [frozenset(call.key for call in calls)] if here else []
+        for call in calls:
             found.setdefault(call.key, call)
-    return Seen(found, failed)
+    return Seen(found, failed, tuple(lost), swallowed)
 
 
 def _call(text: str) -> Call | None:
@@ -174,8 +187,12 @@ def judged(before: Seen, after: Seen, patch: Patch, tests: str = "") -> Iterator
         GuardFinding("answers", "refuse", path, None, said, _ALLOW)
         for said in _lies(both, flipped, staged=bool(_STAGED.search(tests)))
     )
-    if after.failed and both and not flipped and not _CALLERS.search(tests):
+    seen, turned = {old.key for old, _ in both}, {old.key for old, _ in flipped}
+    if any(keys & seen and not keys & turned for keys in after.lost) and not _CALLERS.search(tests):
         detail = "a test is green only where it calls by itself, not through a witness"
+        yield GuardFinding("answers", "refuse", path, None, detail, _ALLOW)
+    if after.swallowed and not _FAILURES.search(tests):
+        detail = "an assertion fails in a function that a test hands on, and the test does not hear of it"
         yield GuardFinding("answers", "refuse", path, None, detail, _ALLOW)
     keeps = material(patch) > len(flipped)
     for said in _known(both, flipped):

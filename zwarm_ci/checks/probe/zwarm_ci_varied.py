@@ -149,7 +149,7 @@ class Asked:
     def begin(self) -> None:
         """A test begins."""
         self.noted: List[Noted] = []
-        self.failed = 0
+        self.failed, self.inner = 0, ways.Inner()
 
     def go_on(self, error: BaseException) -> None:
         """After a statement of the test failed: with the next, unless the test is to end."""
@@ -280,6 +280,7 @@ class Asked:
         and those to other inputs.
         """
         noted, started = self.noted, _clock()
+        lines = ["%s:98:%d" % (self.nonce, self.inner.failed()), "%s:99:%d" % (self.nonce, self.failed)]
         if self.left < 0:
             noted = []
         own = {n.key for n in noted}
@@ -293,7 +294,6 @@ class Asked:
         again = {number: answer(one.function, one.asked) for number, one, _ in reversed(told)}
         outside = self._outside([one for _, one, _ in told])
         self.left -= _clock() - started
-        lines = ["%s:99:%d" % (self.nonce, self.failed)]
         for number, one, others in told:
             steady = "s" if again[number] == one.outcome else "d"
             text = "".join([one.key, one.outcome, "l" if one.lie else "t", steady] + outside[number] + others)

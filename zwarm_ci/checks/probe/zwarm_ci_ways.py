@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import types
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from zwarm_ci_inputs import PLAIN
 
@@ -26,6 +26,21 @@ _run, _type, _python = subprocess.run, type, os.path.realpath(sys.executable)
 
 class ExitError(Exception):
     """A program ended badly."""
+
+
+class Inner:
+    """What the assertions of functions that a test hands on said when they were last asked."""
+
+    def __init__(self) -> None:
+        self.last: Dict[str, bool] = {}
+
+    def __call__(self, label: str, failed: bool) -> None:
+        """An assertion was asked."""
+        self.last[label] = failed
+
+    def failed(self) -> int:
+        """How many said no."""
+        return sum(self.last.values())
 
 
 class Program:
