@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_varied import BROKEN, _patch, _run
+from tests.test_varied import BROKEN, FIXED, _patch, _run
+from zwarm_ci.verdict import CheckResult
 from zwarm_ci.verify import varied
 
 RUNS = "def run(scene):\n    return scene()\n\n\ndef fee(cents, percent):\n    return cents * percent // 10\n"
@@ -57,3 +58,13 @@ def test_each_target_is_to_turn_green_through_a_witness_too(tmp_path: Path) -> N
     old, new = (_run(tmp_path / str(n), text, test, ("test_fee", "test_tax")) for n, text in enumerate((before, after)))
     details = [f.detail for f in varied.judged(old, new, _patch(tmp_path, before, after))]
     assert details == ["a test is green only where it calls by itself, not through a witness"]
+
+
+def test_a_copy_that_is_green_was_swallowed_where_the_base_s_was_not(tmp_path: Path) -> None:
+    ids = ("tests/test_a.py::test_a",)
+    red, green = (
+        varied.told(CheckResult("t", "pytest", 1, failed=f, passed=p), ids) for f, p in ((ids, ()), ((), ids))
+    )
+    patch = _patch(tmp_path, BROKEN, FIXED)
+    said = [[f.level for f in varied.judged(old, new, patch)] for old in (red, green) for new in (red, green)]
+    assert said == [[], ["refuse"], [], []]

@@ -58,12 +58,14 @@ class Seen:
 
     `lost`: the calls of each target that failed so.
     `swallowed`: assertions that failed in functions which a test hands on, and of which the test heard nothing.
+    `silent`: targets whose copies were green, though they always fail.
     """
 
     calls: dict[str, Call]
     failed: int
     lost: tuple[frozenset[str], ...] = ()
     swallowed: int = 0
+    silent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def ask(court: Court, check: Check, task: Task, patch: Patch, oracle: str) -> tu
         return tuple(fitted.findings(patch, fitted.examples_of(patch), court.base))
     before, after = (_seen(court, check, ids[:_TARGETS], tree, texts) for tree in (patch.base, oracle))
     if not set(ids).issubset(task.targets):  # an example may raise what it is to raise
-        after = replace(after, failed=0, lost=(), swallowed=0)
+        after = replace(after, failed=0, lost=(), swallowed=0, silent=0)
     examples = len(_flipped(_both(before, after))) or fitted.examples_of(patch)
     return (
         *judged(before, after, patch, "".join(about(patch.old(path), set(map(function_of, ids))) for path in texts)),
@@ -167,7 +169,7 @@ def told(result: CheckResult, targets: Sequence[str]) -> Seen:
         lost += [frozenset(call.key for call in calls)] if here else []
         for call in calls:
             found.setdefault(call.key, call)
-    return Seen(found, failed, tuple(lost), swallowed)
+    return Seen(found, failed, tuple(lost), swallowed, len(set(targets).intersection(result.passed)))
 
 
 def _call(text: str) -> Call | None:
@@ -190,6 +192,9 @@ def judged(before: Seen, after: Seen, patch: Patch, tests: str = "") -> Iterator
     seen, turned = {old.key for old, _ in both}, {old.key for old, _ in flipped}
     if any(keys & seen and not keys & turned for keys in after.lost) and not _CALLERS.search(tests):
         detail = "a test is green only where it calls by itself, not through a witness"
+        yield GuardFinding("answers", "refuse", path, None, detail, _ALLOW)
+    if after.silent > before.silent:
+        detail = "a test that is made to fail is green: what stands round it swallows that, or never calls it"
         yield GuardFinding("answers", "refuse", path, None, detail, _ALLOW)
     if after.swallowed and not _FAILURES.search(tests):
         detail = "an assertion fails in a function that a test hands on, and the test does not hear of it"
