@@ -68,3 +68,12 @@ def test_a_copy_that_is_green_was_swallowed_where_the_base_s_was_not(tmp_path: P
     patch = _patch(tmp_path, BROKEN, FIXED)
     said = [[f.level for f in varied.judged(old, new, patch)] for old in (red, green) for new in (red, green)]
     assert said == [[], ["refuse"], [], []]
+
+
+@pytest.mark.parametrize(("given", "said"), [("[2, 4]", False), ("[]", True)])
+def test_an_assertion_that_is_asked_no_more_is_looked_at(given: str, *, said: bool, tmp_path: Path) -> None:
+    before, after = (f"def fee():\n    return {text}\n" for text in ("[1, 2]", given))
+    test = "from money import fee\n\n\ndef test_fee():\n    for one in fee():\n        assert one % 2 == 0\n"
+    old, new = (_run(tmp_path / str(n), text, test, ("test_fee",)) for n, text in enumerate((before, after)))
+    found = [f.level for f in varied.judged(old, new, _patch(tmp_path, before, after)) if "any more" in f.detail]
+    assert found == (["review"] if said else [])

@@ -12,7 +12,7 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from zwarm_ci.baseline import only
@@ -58,7 +58,7 @@ class Seen:
 
     `lost`: the calls of each target that failed so.
     `swallowed`: assertions that failed in functions which a test hands on, and of which the test heard nothing.
-    `silent`: targets whose copies were green, though they always fail.
+    `reached`: the assertions of each target that were asked, where that is known. `silent`: targets whose copies were green, though they always fail.
     """
 
     calls: dict[str, Call]
@@ -66,6 +66,7 @@ class Seen:
     lost: tuple[frozenset[str], ...] = ()
     swallowed: int = 0
     silent: int = 0
+    reached: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def ask(court: Court, check: Check, task: Task, patch: Patch, oracle: str) -> tu
         return tuple(fitted.findings(patch, fitted.examples_of(patch), court.base))
     before, after = (_seen(court, check, ids[:_TARGETS], tree, texts) for tree in (patch.base, oracle))
     if not set(ids).issubset(task.targets):  # an example may raise what it is to raise
-        after = replace(after, failed=0, lost=(), swallowed=0, silent=0)
+        after = replace(after, failed=0, lost=(), swallowed=0, silent=0, reached={})
     examples = len(_flipped(_both(before, after))) or fitted.examples_of(patch)
     return (
         *judged(before, after, patch, "".join(about(patch.old(path), set(map(function_of, ids))) for path in texts)),
@@ -154,6 +155,7 @@ def told(result: CheckResult, targets: Sequence[str]) -> Seen:
     """What the targets' copies told; of calls that ask the same the first."""
     found: dict[str, Call] = {}
     failed = swallowed = 0
+    reached: dict[str, frozenset[str]] = {}
     lost: list[frozenset[str]] = []
     for target in targets:
         failure = result.failure(target)
@@ -162,6 +164,8 @@ def told(result: CheckResult, targets: Sequence[str]) -> Seen:
         parts: dict[str, str] = {}
         for number, text in dict.fromkeys(re.findall(rf"{NONCE}:(\d\d):([0-9a-z?\-]+)", failure.detail)):
             parts[number] = parts.get(number, "") + text
+        if "?" not in (asked := parts.pop("97", "?")):
+            reached[target] = frozenset(filter(None, asked.split("-")))
         here, inner = int(parts.pop("99", "0")), int(parts.pop("98", "0"))
         failed += here
         swallowed += 0 if here else inner
@@ -169,7 +173,8 @@ def told(result: CheckResult, targets: Sequence[str]) -> Seen:
         lost += [frozenset(call.key for call in calls)] if here else []
         for call in calls:
             found.setdefault(call.key, call)
-    return Seen(found, failed, tuple(lost), swallowed, len(set(targets).intersection(result.passed)))
+    silent = len(set(targets).intersection(result.passed))
+    return Seen(found, failed, tuple(lost), swallowed, silent, reached)
 
 
 def _call(text: str) -> Call | None:
@@ -196,6 +201,9 @@ def judged(before: Seen, after: Seen, patch: Patch, tests: str = "") -> Iterator
     if after.silent > before.silent:
         detail = "a test that is made to fail is green: what stands round it swallows that, or never calls it"
         yield GuardFinding("answers", "refuse", path, None, detail, _ALLOW)
+    if any(before.reached.get(t, frozenset()) - asked for t, asked in after.reached.items()):
+        detail = "an assertion of a test, asked on the base, is not asked any more"
+        yield GuardFinding("answers", "review", path, None, detail, _ALLOW)
     if after.swallowed and not _FAILURES.search(tests):
         detail = "an assertion fails in a function that a test hands on, and the test does not hear of it"
         yield GuardFinding("answers", "refuse", path, None, detail, _ALLOW)

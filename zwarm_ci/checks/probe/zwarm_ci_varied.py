@@ -281,6 +281,7 @@ class Asked:
         """
         noted, started = self.noted, _clock()
         lines = ["%s:98:%d" % (self.nonce, self.inner.failed()), "%s:99:%d" % (self.nonce, self.failed)]
+        lines.insert(0, "%s:97:%s" % (self.nonce, self.inner.reached(12)))
         if self.left < 0:
             noted = []
         own = {n.key for n in noted}

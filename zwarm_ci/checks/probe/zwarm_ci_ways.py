@@ -38,6 +38,14 @@ class Inner:
         """An assertion was asked."""
         self.last[label] = failed
 
+    def ask(self, label: str) -> None:
+        """A test reaches an assertion of its own."""
+        self.last.setdefault(label, False)
+
+    def reached(self, most: int) -> str:
+        """The labels of what was asked; `?` where there are more than that."""
+        return "-" + "-".join(sorted(self.last)) if len(self.last) <= most else "?"
+
     def failed(self) -> int:
         """How many said no."""
         return sum(self.last.values())
