@@ -30,7 +30,7 @@ _SETTINGS = re.compile(
     r"|turbo\.jsonc?|nx\.json|project\.json|lerna\.json|BUILD(\.bazel)?|WORKSPACE(\.bazel)?|MODULE\.bazel|\.bazelrc"
     r"|GNUmakefile|[Mm]akefile|.*\.mk|\.?[Jj]ustfile|Taskfile\.ya?ml|Rakefile|CMakeLists\.txt|CTestTestfile\.cmake|meson\.build|magefile\.go|Earthfile|mise\.toml|\.mise\.toml"
     r"|\.?clippy\.toml|\.?rustfmt\.toml|\.?nextest\.toml|\.golangci\.(ya?ml|toml|json)|staticcheck\.conf|codegen\.toml|phpunit\.xml(\.dist)?|\.rspec|\.rubocop\.yml|\.mutmut.*"
-    r"|\.gitattributes|\.gitmodules|\.gitignore|\.worktreeinclude|\.editorconfig|\.envrc|\.env\.test|\.tool-versions|\.python-version|\.nvmrc|\.node-version"
+    r"|\.gitattributes|\.gitmodules|\.(?!docker|npm|gcloud|helm|vercel|vscode|slug|cf|chef)[\w\-]*ignore|\.?shellcheckrc|\.worktreeinclude|\.editorconfig|\.envrc|\.env\.test|\.tool-versions|\.python-version|\.nvmrc|\.node-version"
     r"|\.gitlab-ci.*\.ya?ml|\.?azure-pipelines.*\.ya?ml|Jenkinsfile.*|\.travis\.ya?ml|bitbucket-pipelines\.ya?ml|\.?appveyor\.ya?ml|\.drone\.(ya?ml|star|jsonnet)|\.woodpecker\.ya?ml"
     r"|\.cirrus\.(ya?ml|star)|\.semaphore\.yml|wercker\.yml|buildspec\.ya?ml|cloudbuild\.ya?ml|\.buildkite\.ya?ml|\.teamcity.*|codeship-\w+\.yml|\.scrutinizer\.yml|\.builds?\.ya?ml"
     r"|CODEOWNERS|AGENTS(\.override)?\.md|CLAUDE(\.local)?\.md|GEMINI\.md|\.cursorrules|\.windsurfrules|\.clinerules|\.aider.*|\.mcp\.json|copilot-instructions\.md|SKILL\.md"

@@ -39,6 +39,10 @@ LESS: dict[str, tuple[Tree, Tree]] = {
     "gitlab": ({".gitlab-ci.yml": "t:\n  script: pytest\n"}, {".gitlab-ci.yml": "t:\n  script: ls\n"}),
     "environment": ({CI: WORKFLOW}, {CI: "env:\n  PYTEST_ADDOPTS: -x\n" + WORKFLOW}),
     "sitecustomize": ({}, {"sitecustomize.py": "x = 1\n"}),
+    "a module in the place of a linter": ({}, {"mypy.py": "x = 1\n"}),
+    "a package in the place of a linter": ({}, {"ruff/__main__.py": "x = 1\n", "ruff/__init__.py": ""}),
+    "a module in the place of what a linter imports": ({}, {"pycodestyle.py": "x = 1\n"}),
+    "a module in the place of what a script imports": ({"scripts/docs.py": "x = 1\n"}, {"scripts/docs.py": "x = 1\n", "scripts/pathlib.py": ""}),
     "pth": ({}, {"src/a.pth": "import x\n"}),
     "metadata": ({}, {"a.dist-info/entry_points.txt": "[pytest11]\n"}),
     "node_modules": ({}, {"node_modules/jest/index.js": "x\n"}),
@@ -152,6 +156,7 @@ def test_a_changed_fixture_asks_for_review_where_tests_may_be_edited(tmp_path: P
     "path",
     "CODEOWNERS docs/CODEOWNERS AGENTS.md CLAUDE.md GEMINI.md .claude/x .codex/config.toml .cursor/rules .mcp.json .gitmodules "
     ".husky/pre-commit hooks/pre-push lefthook.yml uv.lock "
+    ".ignore .ruffignore .shellcheckrc "
     "package-lock.json a/Cargo.lock go.sum go.mod "
     "requirements-dev.txt requirements/base.txt constraints.txt .gitlab-ci.yml "
     ".circleci/config.yml azure-pipelines.yml Jenkinsfile "
@@ -166,7 +171,7 @@ def test_the_oracles_paths(path: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    "src/a.py src/tasks.py app/setup.py lib/checks.py src/hooks/use.ts README.md src/ci/x.py latest.py contest.py".split(),
+    "src/a.py src/tasks.py app/setup.py .dockerignore .npmignore lib/checks.py src/hooks/use.ts README.md src/ci/x.py latest.py contest.py".split(),
 )
 def test_other_paths(path: str) -> None:
     assert not is_protected(path)

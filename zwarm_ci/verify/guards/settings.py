@@ -33,9 +33,15 @@ _WHAT = {"A": "adds", "M": "changes", "D": "deletes", "T": "changes the type of"
 _STARTUP = re.compile(r"^(?:sitecustomize|usercustomize)\.py$|\.pth$")
 _RUNNERS = frozenset(
     "pytest _pytest py pluggy iniconfig packaging xdist coverage hypothesis mock nose unittest unittest2 tox nox pygments "
-    "exceptiongroup tomli attr sitecustomize".split()
+    "exceptiongroup tomli attr sitecustomize "
+    # linters, type checkers, and what they import
+    "ruff flake8 pyflakes pycodestyle pydocstyle mccabe pylint astroid dill isort black blib2to3 click pathspec platformdirs tomlkit "
+    "mypy mypyc mypy_extensions typing_extensions librt pyright basedpyright nodeenv pytype pyre_check bandit stevedore yamllint "
+    "yaml vulture codespell_lib pre_commit deptry interrogate ty".split()
 )
-_ROOTS = frozenset({"", "src", "lib", "python", "test", "tests"})
+_ROOTS = frozenset("src lib python test tests scripts script bin tools dev hack ci .ci docs bench examples".split()) | {
+    ""
+}
 _INSTALLED = frozenset({"node_modules", "site-packages", ".venv"})
 _ENVIRONMENT = re.compile(
     r"\b(PYTEST_ADDOPTS|PYTEST_PLUGINS|PYTEST_DISABLE_PLUGIN_AUTOLOAD|PYTHONSTARTUP|PYTHONPATH|PYTHONWARNINGS|NODE_OPTIONS|NODE_PATH"
