@@ -20,14 +20,15 @@ _COMMENTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     for tool, pattern in (
         ("noqa", r"#\s*(?P<wide>(?:ruff|flake8)\s*[:=]\s*)?noqa\b(?:\s*:\s*(?P<rules>[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*))?"),
         ("type: ignore", r"#\s*type:\s*ignore\b(?:\[(?P<rules>[^\]]*)\])?"),
-        ("mypy", r"#\s*(?P<wide>mypy:)\s*(?P<rules>(?:ignore[-_]errors|disable[-_]error[-_]code|allow|no[-_]|disallow\S*=\s*false)\S*)"),
+        ("mypy", (r"#\s*(?P<wide>mypy:)\s*(?P<rules>[^#\n]*?(?<![\w-])(?:ignore[-_]|disable[-_]error|allow[-_]|no[-_](?!implicit)|implicit[-_]"
+         r"|follow[-_]imports|platform|python[-_]version|always[-_]|[\w-]+\s*=\s*(?:false|no|off|0)\b)[^#\n]*)")),
         ("pyright", r"#\s*pyright:\s*(?:ignore\b(?:\[(?P<rules>[^\]]*)\])?|(?P<wide>basic\b|report\w+\s*=\s*(?:false|none)))"),
         ("no cover", r"#\s*pragma:?\s*no\s*(?P<rules>cover|branch|mutate)"),
         ("pylint", r"#\s*pylint:\s*(?P<wide>skip-file|disable-all)|#\s*pylint:\s*disable(?:-next|-msg)?\s*=\s*(?P<rules>[\w\-, ]+)"),
         ("nosec", r"#\s*nosec\b(?:[:\s]+(?P<rules>B\d+(?:[,\s]+B\d+)*))?"),
         ("pyre", r"#\s*pyre-(?:ignore|fixme)(?P<wide>-all-errors)?(?:\[(?P<rules>[^\]]*)\])?"),
         ("lint-ignore", r"#\s*(?:lint-ignore|lint-fixme|pytype:\s*(?P<wide>skip-file)|pytype:\s*disable)\s*[=:]?\s*(?P<rules>[\w\-]+)?"),
-        ("shellcheck", r"#\s*shellcheck\s+disable=(?P<rules>\S+)"),
+        ("shellcheck", r"#\s*shellcheck\s+(?:\w[\w-]*=\S+\s+)*(?:disable=(?P<rules>\S+)|source=(?P<what>/dev/null))"),
         ("rubocop", r"#\s*rubocop:(?:disable|todo)\s+(?P<rules>\S+)"),
         ("eslint", r"(?://|/\*)\s*(?:eslint|oxlint|tslint:)-?disable-?(?:next-line|line|-next-line|-line)\b[:\s]*(?P<rules>[@\w/\-]+(?:\s*,\s*[@\w/\-]+)*)?"),
         ("eslint", r"/\*\s*(?P<wide>(?:eslint|oxlint)-disable)\b(?!-)\s*(?P<rules>[@\w/\-]+(?:\s*,\s*[@\w/\-]+)*)?"),
@@ -50,7 +51,9 @@ _RUST = re.compile(
     r"#(?P<wide>!)?\[(?:cfg_attr\([^\[\]]*?,)?(?P<what>allow|expect)\((?P<rules>[^)]*)\)"
     r"|#(?P<wide2>!)?\[(?P<skip>rustfmt::skip|coverage\(off\)|no_coverage)"
 )
-_DECORATOR = re.compile(r"^\s*@(?:\w+\.)?no_type_check(?:_decorator)?\b")
+_DECORATOR = re.compile(
+    r"^\s*(?:@(?:\w+\.)*|\w+\s*=\s*(?:\w+\.)*|(?:from\s+[\w.]+\s+import\s+[\w ,(]*)?(?=\w+\s+as\b))no_type_check(?:_decorator)?\b"
+)
 _BLANKET = frozenset({"warnings", "clippy::all", "unused", "all", "clippy::pedantic", "clippy::correctness"})
 _SCRIPTS: dict[str, Language] = {
     **dict.fromkeys((".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts"), "javascript"),
