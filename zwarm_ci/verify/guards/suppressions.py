@@ -11,7 +11,10 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from zwarm_ci.verdict import GuardFinding
+from zwarm_ci.verify.guards import typeless
 from zwarm_ci.verify.guards.base import Family, Patch
+from zwarm_ci.verify.guards.linted import kinds
+from zwarm_ci.verify.guards.unseen import unseen
 from zwarm_ci.verify.reading.tokens import Language, tokenize
 
 #: (tool, pattern with the rules it names). A group `wide` says that it holds for the whole file.
@@ -61,8 +64,9 @@ _SCRIPTS: dict[str, Language] = {
     ".rs": "rust",
 }
 _A_REASON = 8  # letters
+_ALLOW = "repair what the check says, or add it yourself"
+_SAYS = {"types": "leaves less to the type checker", "lint": "a use of a name that does nothing"}
 _PLAIN = frozenset(".sh .bash .rb .c .cc .cpp .h .hpp .vue .svelte .css .scss .less .yml .yaml .pyx .pxd".split())
-_LINT_RULE = re.compile(r"::(?:[A-Z]{1,6}\d{2,5}|TS\d+|[a-z@][\w/@]*(?:-[\w/]+)+)(?:\[|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,20 +179,29 @@ class Suppressions:
             added += [
                 (path, s) for s in suppressions(path, patch.new(path)) if come.intersection(range(s.first, s.last + 1))
             ]
-        asked = any(_LINT_RULE.search(target) for target in patch.targets)
+        asked = bool(kinds(patch))
         said = list(_unmatched(added, removed))
         if not patch.rules.strict:
             said = [(path, new) for path, new in said if not _named(new) and not patch.is_test(path)]
             if len(said) == 1 and not said[0][1].wide:
                 return  # one line that a checker cannot follow is everyday work
+        yield from self._hidden(patch) if patch.rules.strict else ()
         for path, new in said:
             about = "the whole file" if new.wide else "everything" if new.blanket else "one rule"
             level: Literal["refuse", "review"] = (
                 "refuse" if asked or new.blanket or new.tool in {"no cover", "coverage"} else "review"
             )
             yield GuardFinding(
-                self.name, level, path, new.first, f"silences a check for {about}: {new.text[:120]}", "repair what the check says, or add it yourself"
+                self.name, level, path, new.first, f"silences a check for {about}: {new.text[:120]}", _ALLOW
             )  # fmt: skip
+
+    def _hidden(self, patch: Patch) -> Iterator[GuardFinding]:
+        """Code that keeps a check from what it complains of, without a word to the check."""
+        for path, sign in typeless.signs(patch):
+            detail = f"{_SAYS[sign.kind]}: {sign.text}"
+            yield GuardFinding(self.name, "refuse" if sign.strong else "review", path, sign.line, detail, _ALLOW)
+        for path, detail, sure in unseen(patch):
+            yield GuardFinding(self.name, "refuse" if sure else "review", path, None, detail, _ALLOW)
 
 
 def _named(new: Suppression) -> bool:
