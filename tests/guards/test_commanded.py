@@ -70,3 +70,20 @@ def test_only_checks_that_are_commands_say_so(tmp_path: Path) -> None:
 def test_what_a_script_prints_is_read_with_what_is_asked_for() -> None:
     code = 'if [ "$1" = a ]; then\n  echo one\nfi\ncase $2 in\n  b|c) echo "two words";;\nesac\necho "$3"; echo three >&2\n'
     assert list(literal_shell.printed(code)) == [(("a",), "one", 2), (("b", "c"), "two words", 5)]
+
+
+def test_a_program_that_the_check_calls_asks_for_review(tmp_path: Path) -> None:
+    base = {
+        "Makefile": "check:\n\tsh all.sh\n\tsh sum.sh 1 2 | grep 3\n",
+        "all.sh": "set -e\npython docs/look.py && ./more\n",
+        "docs/look.py": "import sys\n\nsys.exit(1)\n",
+        "more": "#!/bin/sh\nnode last.js\n",
+        "last.js": "process.exitCode = 1;\n",
+        "sum.sh": "echo $(($1 - $2))\n",
+    }
+    rules = Rules(commands=("make check",), protect=("all.sh",))
+    said = {}
+    for path in ("docs/look.py", "more", "last.js", "sum.sh"):
+        patch = patch_of(tmp_path, base, {**base, path: base[path] + "\n"}, rules, ("tests::exit",))
+        said[path] = {f.level for f in look(patch) if f.guard == "settings"}
+    assert said == {"docs/look.py": {"review"}, "more": {"review"}, "last.js": {"review"}, "sum.sh": set()}

@@ -13,6 +13,10 @@ _RECIPES = ("GNUmakefile", "makefile", "Makefile", "justfile", "Justfile")  # at
 _COMPARES = re.compile(r"\b(?:diff|cmp|comm|sdiff)\b")
 _HOLDS = re.compile(r"\btest\s|\[ |\b(?:diff|cmp|grep|assert)\b|==")
 _LONG = 20_000  # characters of one text
+#: A command that is one call of a program of the tree, whose exit code is its own; not one that is piped or compared.
+_CALL = re.compile(
+    r"^[@-]*\s*(?:[\w./-]*(?:python|node|deno|bun|ruby|perl|sh)[\d.]*\s+(?:-\w+\s+)*)?(?:\./)?([\w./-]+)(?:\s+[\w./=-]+)*\s*$"
+)
 _WORD = re.compile(r"[\w./\-]+")
 
 
@@ -46,6 +50,20 @@ def compared(patch: Patch) -> frozenset[str]:
 def examples(patch: Patch) -> int:
     """How many lines of these texts compare something."""
     return sum(bool(_HOLDS.search(line)) for text in texts(patch) for line in text.split("\n"))
+
+
+def started(patch: Patch) -> frozenset[str]:
+    """Programs of the base that such a check calls for their exit code, those that its scripts call included."""
+    held = frozenset(patch.files(patched=False))
+    found: set[str] = set()
+    todo = list(texts(patch))
+    while todo:
+        commands = re.split(r"\n|&&|\|\||;", todo.pop())
+        called = {PurePosixPath(match[1]).as_posix() for part in commands if (match := _CALL.match(part.strip()))}
+        fresh = (called & held) - found
+        found |= fresh
+        todo += [patch.old(p)[:_LONG] for p in fresh if PurePosixPath(p).suffix in {"", ".sh", ".bash"}]
+    return frozenset(found)
 
 
 def _words(command: str) -> list[str]:
