@@ -44,6 +44,16 @@ _MANIFESTS = re.compile(
     r"|pixi\.(toml|lock)|package-lock\.json|npm-shrinkwrap\.json|yarn\.lock|pnpm-lock\.yaml|bun\.lockb?|deno\.lock|Gemfile(\.lock)?|.*\.gemspec|composer\.(json|lock)|mix\.(exs|lock)"
     r"|pom\.xml|build\.gradle(\.kts)?|settings\.gradle(\.kts)?|gradle\.(properties|lockfile)|flake\.(nix|lock))$"
 )
+#: Settings of linters and formatters by the shape of their names: hidden ones, and plain ones of known tools.
+_LINTERS = re.compile(
+    r"^\.(?!(?:ba|z|k|c|tc)sh|vim|input|screen|curl|wget|emacs|xinit)(?:[\w\-]*(?:lint|linter|rc|baseline|results)|codespell|cspell|vale|typos|sqlfluff|swift"
+    r"|clang-(?:format|tidy)|credo|formatter|scalafmt|scalafix|stylua|checkov|semgrep|tflint|gitleaks|jscpd|dependency-cruiser|htmlvalidate|rstcheck"
+    r"|pydocstyle|pycodestyle|darglint|sourcery|interrogate|reek|rubocop\w*|zizmor|trivy|style|yapf|pyre_configuration|markdownlint[\w\-]*|xo-config"
+    r"|editorconfig-checker|secrets)(?:\.\w+)*$"
+    r"|^_?(?:[\w\-]*lint|codespell|cspell|typos|detekt|checkstyle|phpstan[\w\-]*|phpcs|psalm|dprint|knip|lychee|doc8|ty|pyrefly|pytype|trivy|zizmor"
+    r"|interrogate|deptry|slotscheck|selene|stylua|(?:mypy|ruff|flake8|pylint|pyright|lint)[_-]?baseline)(?:\.config)?"
+    r"\.(?:json[c5]?|ya?ml|toml|ini|cfg|xml|neon|hcl|txt)(?:\.dist)?$|^mocha\.opts$"
+)
 #: Manifests that are programs too: one of these names deep inside a package is a module of its own.
 _BUILD_SCRIPTS = frozenset({"setup.py"})
 _FOLDERS = frozenset(
@@ -82,7 +92,7 @@ def is_setting(path: str) -> bool:
         in_metadata
         or in_folder
         or by_place
-        or bool(_SETTINGS.match(pure.name))
+        or bool(_SETTINGS.match(pure.name) or _LINTERS.match(pure.name))
         or is_manifest(path)
         or _is_script(pure)
     )

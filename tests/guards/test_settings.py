@@ -156,7 +156,9 @@ def test_a_changed_fixture_asks_for_review_where_tests_may_be_edited(tmp_path: P
     "path",
     "CODEOWNERS docs/CODEOWNERS AGENTS.md CLAUDE.md GEMINI.md .claude/x .codex/config.toml .cursor/rules .mcp.json .gitmodules "
     ".husky/pre-commit hooks/pre-push lefthook.yml uv.lock "
-    ".ignore .ruffignore .shellcheckrc "
+    ".ignore .ruffignore .shellcheckrc .markdownlint.json .yamllint .hadolint.yaml .codespellrc cspell.json .vale.ini _typos.toml .sqlfluff "
+    ".clang-tidy detekt.yml phpstan.neon.dist checkstyle.xml ty.toml .style.yapf .importlinter mypy-baseline.txt .secrets.baseline "
+    "test/mocha.opts eslint.config.mjs "
     "package-lock.json a/Cargo.lock go.sum go.mod "
     "requirements-dev.txt requirements/base.txt constraints.txt .gitlab-ci.yml "
     ".circleci/config.yml azure-pipelines.yml Jenkinsfile "
@@ -171,7 +173,9 @@ def test_the_oracles_paths(path: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    "src/a.py src/tasks.py app/setup.py .dockerignore .npmignore lib/checks.py src/hooks/use.ts README.md src/ci/x.py latest.py contest.py".split(),
+    "src/a.py src/tasks.py app/setup.py "
+    ".bashrc .zshrc src/formatter.js src/lint.py src/style.css docs/lint.md src/typos.py baseline.json .dockerignore .npmignore "
+    "lib/checks.py src/hooks/use.ts README.md src/ci/x.py latest.py contest.py".split(),
 )
 def test_other_paths(path: str) -> None:
     assert not is_protected(path)
