@@ -50,6 +50,15 @@ _COMMENTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("stylelint", r"/\*\s*stylelint-disable(?:-(?:next-)?line)?\s*(?P<rules>[\w\-/, ]+?)?\s*\*/"),
     )
 )  # fmt: skip
+#: Tools for prose, data and other languages speak alike, in the comments of whatever they read.
+_OTHERS = re.compile(
+    r"(?:#|//|<!--|--|\{#|/\*|%|;|^\.\.)\s*(?P<tool>markdownlint|yamllint|hadolint|tflint|checkov|tfsec|trivy|djlint|vale|cspell|codespell|spellchecker|typos"
+    r"|sqlfluff|htmlhint|html-validate|kics|ansible-lint|zizmor|proselint|textlint|rstcheck|alex|dprint|ktlint|detekt|swiftlint|phpcs|phpstan|psalm|phan|credo"
+    r"|scalafix|scalastyle|checkstyle|luacheck|selene|stylua|editorconfig-checker|lint|remark-lint|noinspection|pyrefly|ty|lychee|gitleaks|semgrep)"
+    r"\b[:\-\s]*(?P<rules>(?:disable|ignore|skip|off|bypass|allow)[\w\- :=.\[\],/]*|[\w.\-]+\s*=\s*no)"
+    r"|(?:#|//|<!--|--|/\*)\s*(?:nosemgrep|NOSONAR|pragma:\s*allowlist)\b|^\s*@(?:Suppress\w*|SuppressWarnings)\(",
+    re.IGNORECASE,
+)
 _RUST = re.compile(
     r"#(?P<wide>!)?\[(?:cfg_attr\([^\[\]]*?,)?(?P<what>allow|expect)\((?P<rules>[^)]*)\)"
     r"|#(?P<wide2>!)?\[(?P<skip>rustfmt::skip|coverage\(off\)|no_coverage)"
@@ -67,6 +76,14 @@ _A_REASON = 8  # letters
 _ALLOW = "repair what the check says, or add it yourself"
 _SAYS = {"types": "leaves less to the type checker", "lint": "a use of a name that does nothing"}
 _PLAIN = frozenset(".sh .bash .rb .c .cc .cpp .h .hpp .vue .svelte .css .scss .less .yml .yaml .pyx .pxd".split())
+
+
+_READ = _PLAIN | frozenset(
+    (
+        "",
+        *".md .mdx .rst .txt .adoc .tex .html .htm .jinja .j2 .sql .tf .hcl .kt .kts .java .swift .php .scala .lua .ex .exs .toml .ini".split(),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +134,13 @@ def suppressions(path: str, text: str) -> list[Suppression]:
                     found += _in_attribute(
                         source.canon(at, min(at + 80, source.after(at + 1 + (source.at(at + 1) == "!")))), token.line
                     )
-    elif suffix in _PLAIN:
+    if suffix in _READ:
+        found += [
+            Suppression("other", frozenset({match[0].strip()}), wide=False, text=match[0].strip(), first=n, last=n)
+            for n, line in enumerate(text.split("\n"), 1)
+            if (match := _OTHERS.search(line[:2000]))
+        ]
+    if suffix in _PLAIN:
         for number, plain in enumerate(text.split("\n"), 1):
             if len(plain) < 2000:
                 found += _in_comment(plain, number)
