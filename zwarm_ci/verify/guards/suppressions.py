@@ -74,7 +74,11 @@ _SCRIPTS: dict[str, Language] = {
 }
 _A_REASON = 8  # letters
 _ALLOW = "repair what the check says, or add it yourself"
-_SAYS = {"types": "leaves less to the type checker", "lint": "a use of a name that does nothing"}
+_SAYS = {
+    "types": "leaves less to the type checker",
+    "lint": "a use of a name that does nothing",
+    "left": "leaves code out of a check",
+}
 _PLAIN = frozenset(".sh .bash .rb .c .cc .cpp .h .hpp .vue .svelte .css .scss .less .yml .yaml .pyx .pxd".split())
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 
 from zwarm_ci.verify.guards.base import Patch
 from zwarm_ci.verify.guards.linted import kinds
-from zwarm_ci.verify.guards.signs import PYTHON, SCRIPT, Sign, code_only, fresh, tree
+from zwarm_ci.verify.guards.signs import MOST, PYTHON, SCRIPT, Sign, code_only, fresh, tree
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _CHECKING = frozenset({"TYPE_CHECKING", "MYPY"})
@@ -24,7 +24,22 @@ _LOOSE = re.compile(
 _VAGUE = re.compile(
     r"[:=<,|]\s*any\b|\bas\s+unknown\b|\bFunction\b|\bJSON\.parse\(\s*[\"'`]|\bdeclare\s+(?:module|global|const|let|var|function|class)\b"
 )
-_IDLE = re.compile(r"(?:^|[;{]\s*)void\s+\w+\s*;|^\s*\w+\s*;\s*$", re.MULTILINE)
+#: Comments by which formatters leave code as it is, and marks of generated code, which linters leave out.
+_LEFT = re.compile(
+    r"(?:#|//|/\*|<!--)[ \t]{0,4}(?:(?:fmt|yapf|autopep8|isort|black|clang-format|dprint|prettier|djlint) ?: ?(?:off|skip|disable|split)\w*"
+    r"|isort: ?skip\w*|prettier-ignore\w*|dprint-ignore\w*|clang-format off|@generated\b|@noformat\b|@format:off"
+    r"|[\w ]{0,40}generated\b.{0,200}DO NOT EDIT"
+    r"|(?:go:build|\+build)\s+ignore\b)|^[ \t]*#!?\[cfg\(any\(\)\)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_DROPPED = re.compile(
+    r"^[^\S\n]*(?:var[^\S\n]+)?_[^\S\n]*(?:=|:=)[^\S\n]*&?\w+[^\S\n]*$|^[^\S\n]*let[^\S\n]+_[^\S\n]*=[^\S\n]*&?\w+[^\S\n]*;|^[^\S\n]*drop\(\w+\);",
+    re.MULTILINE,
+)
+_IDLE = re.compile(
+    r"(?:^|[;{])[^\S\n]*void[^\S\n]+\w+[^\S\n]*;|^[^\S\n]*(?!break\b|continue\b|return\b|debugger\b)\w+[^\S\n]*;[^\S\n]*$",
+    re.MULTILINE,
+)
 
 
 def signs(patch: Patch) -> Iterator[tuple[str, Sign]]:
@@ -33,13 +48,34 @@ def signs(patch: Patch) -> Iterator[tuple[str, Sign]]:
     if not asked:
         return
     paths = [c.path for c in patch.changes if PurePosixPath(c.path).suffix in PYTHON | SCRIPT]
+    texts = [c.path for c in patch.changes if not patch.is_setting(c.path)]
+    yield from ((path, sign) for path, sign, _ in fresh(patch, texts, _left))
     if "types" in asked:
-        yield from ((path, sign) for path, sign, _ in fresh(patch, paths, _types))
+        yield from ((path, sign) for path, sign, _ in fresh(patch, paths, _read(_types)))
+        yield from (
+            (c.path, Sign("types", "py.typed", 1, strong=False)) for c in patch.changes if c.path.endswith("py.typed")
+        )
         for path in paths:
             yield from ((path, sign) for sign in _untyped(patch.old(path), patch.new(path)))
             yield from ((path, sign) for sign in _stub(patch, path))
     else:
-        yield from ((path, sign) for path, sign, _ in fresh(patch, paths, _idle))
+        yield from ((path, sign) for path, sign, _ in fresh(patch, texts, _read(_idle)))
+
+
+def _read(reader: Callable[[str, str], list[Sign]]) -> Callable[[str, str], list[Sign]]:
+    """A reader that says so where code is nested too deep for it."""
+
+    def read(path: str, text: str) -> list[Sign]:
+        try:
+            return reader(path, text)
+        except RecursionError:
+            return [Sign("left", "nested too deep to be read", 1)]
+
+    return read
+
+
+def _left(_path: str, text: str) -> list[Sign]:
+    return [Sign("left", m[0].strip()[:80], text.count("\n", 0, m.start()) + 1) for m in _LEFT.finditer(text[:MOST])]
 
 
 def _types(path: str, text: str) -> list[Sign]:
@@ -71,7 +107,7 @@ def _python(module: ast.Module) -> Iterator[Sign]:
 
 
 def _name(node: ast.expr, names: dict[str, str]) -> str:
-    said = ast.unparse(node).rpartition(".")[2]
+    said = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
     return names.get(said, said)
 
 
@@ -82,7 +118,7 @@ def _is_any(node: ast.expr, names: dict[str, str]) -> bool:
 
 
 def _branch(node: ast.If | ast.IfExp, names: dict[str, str]) -> Iterator[Sign]:
-    """A branch that a type checker never reads: of TYPE_CHECKING, or of another version or system."""
+    """A branch that a type checker never reads: of TYPE_CHECKING, of another version or system, or of a constant."""
     test, text = node.test, f"if {ast.unparse(node.test)[:80]}"
     if any(isinstance(n, ast.Name | ast.Attribute) and _name(n, names) in _CHECKING for n in ast.walk(test)):
         negated = isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)
@@ -90,7 +126,7 @@ def _branch(node: ast.If | ast.IfExp, names: dict[str, str]) -> Iterator[Sign]:
         if unread or not isinstance(test, ast.Name | ast.Attribute):
             statements = unread if isinstance(unread, list) else [unread]
             yield Sign("types", text, node.lineno, strong=any(map(_works, statements)))
-    elif _HOST.search(text):
+    elif _HOST.search(text) or isinstance(test, ast.Constant):
         yield Sign("types", text, node.lineno, strong=False)
 
 
@@ -136,11 +172,12 @@ def _stub(patch: Patch, path: str) -> Iterator[Sign]:
 
 def _idle(path: str, text: str) -> list[Sign]:
     """Uses of a name that do nothing but keep it from being unused."""
-    if PurePosixPath(path).suffix in SCRIPT:
-        code = code_only(path, text)
-        return [
-            Sign("lint", m[0].strip(), code.count("\n", 0, m.start()) + 1, strong=False) for m in _IDLE.finditer(code)
-        ]
+    suffix = PurePosixPath(path).suffix
+    if suffix not in PYTHON:
+        pattern = _IDLE if suffix in SCRIPT else _DROPPED
+        code = code_only(path, text) if suffix in SCRIPT | {".go", ".rs"} else ""
+        starts = ((m[0].strip(), code.count("\n", 0, m.start()) + 1) for m in pattern.finditer(code))
+        return [Sign("lint", said, line, strong=False) for said, line in starts]
     found = []
     module = tree(text)
     for node in ast.walk(module) if module is not None else ():
