@@ -87,3 +87,17 @@ def test_a_program_that_the_check_calls_asks_for_review(tmp_path: Path) -> None:
         patch = patch_of(tmp_path, base, {**base, path: base[path] + "\n"}, rules, ("tests::exit",))
         said[path] = {f.level for f in look(patch) if f.guard == "settings"}
     assert said == {"docs/look.py": {"review"}, "more": {"review"}, "last.js": {"review"}, "sum.sh": set()}
+
+
+def test_a_file_that_the_checks_own_files_take_in_asks_for_review(tmp_path: Path) -> None:
+    base = {
+        "Makefile": "-include local.conf\n\ncheck:\n\tsh all.sh\n",
+        "all.sh": "[ -f env.inc ] && . ./env.inc\nsource more\n",
+        "more": "",
+    }
+    rules = Rules(commands=("make check",), protect=("all.sh",))
+    said = {}
+    for path in ("local.conf", "env.inc", "more", "other.inc"):
+        patch = patch_of(tmp_path, base, {**base, path: "SHELL = /bin/true\n"}, rules, ("tests::exit",))
+        said[path] = {f.level for f in look(patch) if f.guard == "settings"}
+    assert said == {"local.conf": {"review"}, "env.inc": {"review"}, "more": {"review"}, "other.inc": set()}

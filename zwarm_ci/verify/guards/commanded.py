@@ -17,6 +17,8 @@ _LONG = 20_000  # characters of one text
 _CALL = re.compile(
     r"^[@-]*\s*(?:[\w./-]*(?:python|node|deno|bun|ruby|perl|sh)[\d.]*\s+(?:-\w+\s+)*)?(?:\./)?([\w./-]+)(?:\s+[\w./=-]+)*\s*$"
 )
+#: A line by which make or a shell reads another file as a part of the one at hand.
+_READS = re.compile(r"(?:^|[\s;&|(])(?:-?include|source|\.)\s+(?:\./)?([\w./-]+)")
 _WORD = re.compile(r"[\w./\-]+")
 
 
@@ -64,6 +66,11 @@ def started(patch: Patch) -> frozenset[str]:
         found |= fresh
         todo += [patch.old(p)[:_LONG] for p in fresh if PurePosixPath(p).suffix in {"", ".sh", ".bash"}]
     return frozenset(found)
+
+
+def taken_in(patch: Patch) -> frozenset[str]:
+    """Files that recipes and scripts of such a check read as parts of themselves, whether the base has them or not."""
+    return frozenset(PurePosixPath(name).as_posix() for text in texts(patch) for name in _READS.findall(text))
 
 
 def _words(command: str) -> list[str]:

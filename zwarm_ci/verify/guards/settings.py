@@ -16,7 +16,7 @@ from zwarm_ci.private import Change
 from zwarm_ci.protected import is_manifest, is_named, is_setting, is_test
 from zwarm_ci.verdict import GuardFinding
 from zwarm_ci.verify.guards.base import Family, Patch
-from zwarm_ci.verify.guards.commanded import started
+from zwarm_ci.verify.guards.commanded import started, taken_in
 from zwarm_ci.verify.guards.commands import runs, spread
 from zwarm_ci.verify.guards.linted import by_exit
 from zwarm_ci.verify.guards.manifests import (
@@ -102,6 +102,8 @@ class Settings:
                 yield GuardFinding(
                     self.name, level, path, None, detail, "take it out of verify.protect, or --allow-test-edits"
                 )
+            elif by_exit(patch) and path in taken_in(patch):
+                yield GuardFinding(self.name, "review", path, None, f"{verb} a part of what the check runs", _YOURS)
             elif change.status != "A" and by_exit(patch) and path in started(patch):
                 yield GuardFinding(self.name, "review", path, None, f"{verb} a program that the check calls", _YOURS)
         elif is_manifest(path):
