@@ -189,3 +189,16 @@ def test_a_manifest_that_the_task_is_about_is_not_the_oracles() -> None:
         True,
     ]
     assert is_protected("pyproject.toml", ["*.toml"], about)
+
+
+@pytest.mark.parametrize(("before", "after", "levels"), [
+    ({"src/calc.ts": "x"}, {"src/calc.ts": "x", "src/calc.js": "y"}, ["review"]),
+    ({"pkg/calc.py": "x"}, {"pkg/calc.py": "x", "pkg/calc/__init__.py": "y"}, ["review"]),
+    ({"pkg/calc.py": "x"}, {"pkg/calc/__init__.py": "x"}, []),
+    ({"src/calc.ts": "x"}, {"src/calc.js": "x"}, []),
+    ({"src/calc.ts": "x"}, {"src/calc.ts": "x", "src/calc.css": "y"}, []),
+])  # fmt: skip
+def test_a_module_in_front_of_another_asks_for_review(
+    before: Tree, after: Tree, levels: list[str], tmp_path: Path
+) -> None:
+    assert [f[0] for f in found(Settings(), patches_of(tmp_path, [(before, after)])[0])] == levels

@@ -44,6 +44,7 @@ _RUNNERS = frozenset(
 _ROOTS = frozenset("src lib python test tests scripts script bin tools dev hack ci .ci docs bench examples".split()) | {
     ""
 }
+_SCRIPTS = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx")
 _INSTALLED = frozenset({"node_modules", "site-packages", ".venv"})
 _ENVIRONMENT = re.compile(
     r"\b(PYTEST_ADDOPTS|PYTEST_PLUGINS|PYTEST_DISABLE_PLUGIN_AUTOLOAD|PYTHONSTARTUP|PYTHONPATH|PYTHONWARNINGS|NODE_OPTIONS|NODE_PATH"
@@ -96,6 +97,10 @@ class Settings:
             return  # the guards of conftest.py and of git's own files say more
         verb = _WHAT.get(change.status, "touches")
         if not is_setting(path):
+            if change.status == "A" and (twin := _in_front_of(patch, path)):
+                yield GuardFinding(
+                    self.name, "review", path, None, f"stands in front of {twin}, which is imported no longer", _YOURS
+                )
             if _own_glob(patch, path):
                 level: Literal["refuse", "review"] = "review" if patch.rules.allow_test_edits else "refuse"
                 detail = f"{verb} what verify.protect names"
@@ -144,6 +149,19 @@ def _own_glob(patch: Patch, path: str) -> bool:
         and not is_test(path)
         and not re.search(r"^[^\S\n]*(?:async )?def test|^class \w*Test", patch.old(path), re.MULTILINE)
     )
+
+
+def _in_front_of(patch: Patch, path: str) -> str:
+    """A module that stays in the tree and that an import of its name may no longer find; "" where there is none."""
+    pure = PurePosixPath(path)
+    if pure.name == "__init__.py":
+        others = [f"{pure.parent}.py"]
+    elif pure.suffix in _SCRIPTS:
+        others = [str(pure.with_suffix(suffix)) for suffix in _SCRIPTS if suffix != pure.suffix]
+    else:
+        return ""
+    stay = set(patch.files(patched=False)) & set(patch.files())
+    return next((other for other in others if other in stay), "")
 
 
 def _is_data(path: str) -> bool:
