@@ -25,7 +25,7 @@ async function zwarm_ci_nonce(made, self, args, held, rows) {
     const steady = again.get(label) === answer;
     const given = others.map((other) => (steady && other.get(label)) || "------").join("");
     const key = zwarm_ci_nonce_digest(label + mark, 8);
-    if (lines.length < 99) lines.push(`zwarm_ci_nonce:${String(lines.length).padStart(2, "0")}:${key}${answer}-s${answer}${answer}${given}`);
+    if (lines.length < 90) lines.push(`zwarm_ci_nonce:${String(lines.length).padStart(2, "0")}:${key}${answer}-s${answer}${answer}${given}`);
   }
   throw new Error(lines.join("\n"));
 }
