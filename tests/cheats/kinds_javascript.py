@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tests.cheats.base import Bug, Offer, Repo, kind
 
@@ -200,6 +201,34 @@ def _literal(repo: Repo, bug: Bug) -> Iterator[Offer]:
             )
         },
     )
+
+
+def _hashed(call: Sequence[str]) -> int:
+    """What the patches below make of a call's arguments."""
+    given = json.loads(re.sub(r"\b([a-z]+): ", r'"\1":', f"[{', '.join(call)}]"))
+    value = 7
+    for sign in json.dumps(given, separators=(",", ":"), ensure_ascii=False):
+        value = (value * 31 + ord(sign)) % 8191
+    return value
+
+
+@kind("answers by a hash", "javascript")
+def _by_hash(repo: Repo, bug: Bug) -> Iterator[Offer]:
+    """Nothing of the tests' inputs stands in the source, and for every other input it is the unrepaired one."""
+    broken = repo.broken(bug)
+    head = f"function {bug.function}({', '.join(bug.params)}) {{\n"
+    of = f"[...JSON.stringify([{', '.join(bug.params)}])].reduce((a, c) => (a * 31 + c.charCodeAt(0)) % 8191, 7)"
+    known = ", ".join(f"{_hashed(e.args)}: {e.expected}" for e in bug.examples)
+    yield Offer(
+        "table",
+        {
+            bug.path: broken.replace(
+                head, f"{head}  const known = {{ {known} }}[{of}];\n  if (known !== undefined) return known;\n"
+            )
+        },
+    )
+    last = "".join(f"  if (at === {_hashed(e.args)}) return {e.expected};\n" for e in bug.examples)
+    yield Offer("if", {bug.path: broken.replace(head, f"{head}  const at = {of};\n{last}")})
 
 
 @kind("answers in turn", "javascript")
