@@ -160,3 +160,13 @@ def test_values_that_a_test_is_about_are_looked_at(test: str, level: str, tmp_pa
 
 def test_people_are_not_asked(tmp_path: Path) -> None:
     assert found(GUARD, patch_of(tmp_path, BASE, {**BASE, "helpers.py": ""}, Rules(strict=False))) == []
+
+
+def test_what_others_made_is_nobody_s_own(tmp_path: Path) -> None:
+    """A test may derive from a class of a library; source that uses that one too knows nothing of tests."""
+    test = (
+        "import threading\n\n\nclass Kind(type):\n    pass\n\n\nclass TestWorker(threading.Thread, metaclass=Kind):\n"
+    )
+    base: Tree = {**BASE, "tests/test_worker.py": f"{test}    def test_runs(self):\n        assert self.is_alive()\n"}
+    shapes = f"from threading import Thread\n\n{BASE['shapes.py']!s}\n\ndef worker(job):\n    return type('W', (Thread,), {{'run': job}})\n"
+    assert found(GUARD, patch_of(tmp_path, base, {**base, "shapes.py": shapes})) == []

@@ -21,7 +21,6 @@ _BY_NAME = re.compile(r"_?assert(?:_[a-z]|[A-Z])")
 _CLASS = re.compile(r"^ *class +([A-Za-z_0-9]+) *[(](.*)")
 _TEST = r"^ *(async +)?def +test"
 _WORD = re.compile(r"[A-Za-z_]\w*(?=\s*[,)\[]|\s*$)")
-_COMMON = frozenset({"object", "Generic", "Protocol", "ABC", "TestCase", "IsolatedAsyncioTestCase"})  # nobody's own
 _MANY = 60  # files that name something
 _FAILS = frozenset("assertRaises assertRaisesRegex raises failureException AssertionError Failed pytester".split())
 
@@ -39,9 +38,9 @@ def changed(
 
 def borrowed(bases: Mapping[str, set[str]], old: ast.Module, new: ast.Module) -> Iterator[tuple[str, int]]:
     """(name, line) of what tests derive from, or a module that holds it, where a source file begins to name it."""
-    known = {name for name, _ in _named(old)} | _COMMON
-    own = {n.name for n in new.body if isinstance(n, ast.ClassDef)}
-    yield from {name: line for name, line in _named(new) if name in bases.keys() - known - own}.items()
+    known = {name for name, _ in _named(old)} | {n.name for n in new.body if isinstance(n, ast.ClassDef)}
+    ours = {name for name, files in bases.items() if files}  # of the source: not `type` or `Thread`
+    yield from {name: line for name, line in _named(new) if name in ours - known}.items()
     homes = {PurePosixPath(path).with_suffix("").parts for paths in bases.values() for path in paths}
     before = {name for name, _ in _imported(old)}
     for name, line in _imported(new):
