@@ -13,7 +13,7 @@ from zwarm_ci.git import open_repository
 from zwarm_ci.private import PrivateRepository
 from zwarm_ci.task import Failure
 from zwarm_ci.verdict import CheckResult
-from zwarm_ci.verify import copies_script, varied
+from zwarm_ci.verify import copies, copies_script, varied
 from zwarm_ci.verify.guards import Patch, Rules
 
 BROKEN = 'exports.slug = (text) => text.split(" ").join("-");\nexports.later = async (n) => n - 1;\n'
@@ -137,3 +137,10 @@ def test_names_of_modules_and_properties_are_no_inputs() -> None:
     )
     copy = copies_script.rewritten(HEAD + test, "slug.test.js", {"red"}).partition("/* Stands last")[0]
     assert re.findall(r"_other\(([^)]*)\)", copy) == ['"in"']
+
+
+@pytest.mark.parametrize("sign", ["===", "==", "!==", "<", ">="])
+def test_of_a_comparison_the_left_side_is_looked_at(sign: str) -> None:
+    test = f'test("red", () => {{\n  assert.ok(slug("in") {sign} "big-cat", "said");\n}});\n'
+    copy = copies_script.rewritten(HEAD + test, "slug.test.js", {"red"}).partition("/* Stands last")[0]
+    assert re.findall(r"=> \((slug.*)\)\)", copy.replace(copies.NONCE, "")) == ['slug(_other("in"))']
