@@ -19,6 +19,9 @@ def gate(folder: Path) -> Iterator[Path]:
     try:
         yield path
     finally:
+        opened = path.with_suffix(".open")  # for who has said that it waits, and only then comes to wait
+        opened.touch()
+        opened.replace(path)
         os.close(handle)
 
 
