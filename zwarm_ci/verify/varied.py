@@ -99,7 +99,7 @@ def ask(court: Court, check: Check, task: Task, patch: Patch, oracle: str) -> tu
         return tuple(fitted.findings(patch, fitted.examples_of(patch), court.base))
     before, after = (_seen(court, check, ids[:_TARGETS], tree, texts) for tree in (patch.base, oracle))
     if not set(ids).issubset(task.targets):  # an example may raise what it is to raise
-        after = replace(after, failed=0, lost=(), swallowed=0, silent=0, reached={})
+        after = Seen(after.calls, 0)
     examples = len(_flipped(_both(before, after))) or fitted.examples_of(patch)
     return (
         *judged(before, after, patch, "".join(about(patch.old(path), set(map(function_of, ids))) for path in texts)),
@@ -121,8 +121,7 @@ def _copied(patch: Patch, task: Task, held: Sequence[str]) -> tuple[dict[str, st
         if text:
             texts[made] = text
     if not texts:
-        ids = dict(zip(task.targets, task.targets, strict=True))
-        texts |= copies_script.copied(patch.old, held, task.targets)
+        return copies_script.copied(patch.old, held, task.targets), task.targets
     return texts, tuple(ids.values())
 
 

@@ -50,8 +50,8 @@ function zwarm_ci_nonce_text(text, how) {
   });
   const digits = (given) => given.replace(/[0-9]/g, (c) => String(((Number(c) + 1) % 9) + 1));
   const made = [
-    turned(1), digits(text), text + text, text + signs[signs.length - 1], signs.reverse().join(""), digits(turned(7)),
-    [...text][0] + text, [...text].slice(1).join("") + [...text][0],
+    turned(1), digits(text), text + text, text + signs[signs.length - 1], [...signs].reverse().join(""), digits(turned(7)),
+    signs[0] + text, signs.slice(1).join("") + signs[0],
   ][how];
   if (made !== text) return made;
   return turned(how + 2) !== text ? turned(how + 2) : text.repeat((how % 3) + 2); // it has no digits, or reads the same from behind

@@ -280,8 +280,8 @@ class Asked:
         and those to other inputs.
         """
         noted, started = self.noted, _clock()
-        lines = ["%s:98:%d" % (self.nonce, self.inner.failed()), "%s:99:%d" % (self.nonce, self.failed)]
-        lines.insert(0, "%s:97:%s" % (self.nonce, self.inner.reached(12)))
+        told_first = (("97", self.inner.reached(12)), ("98", self.inner.failed()), ("99", self.failed))
+        lines = ["%s:%s:%s" % (self.nonce, number, text) for number, text in told_first]
         if self.left < 0:
             noted = []
         own = {n.key for n in noted}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -84,14 +84,15 @@ class Settings:
             reasons[change.path] = [*_deciding(patch, change), *_placed(patch, change)]
         for path, detail in _fewer(patch):
             reasons.setdefault(path, []).append((detail, None))
+        parts = _parts(patch)
         for change in patch.changes:
             found = reasons.get(change.path, [])
             if patch.rules.strict and not found:
-                yield from self._strict(patch, change)
+                yield from self._strict(patch, change, parts)
             for detail, line in dict.fromkeys(found):
                 yield GuardFinding(self.name, "refuse", change.path, line, detail, _YOURS)
 
-    def _strict(self, patch: Patch, change: Change) -> Iterator[GuardFinding]:
+    def _strict(self, patch: Patch, change: Change, parts: Mapping[str, str]) -> Iterator[GuardFinding]:
         path = change.path
         if PurePosixPath(path).name == "conftest.py" or ".git" in PurePosixPath(path).parts:
             return  # the guards of conftest.py and of git's own files say more
@@ -107,10 +108,8 @@ class Settings:
                 yield GuardFinding(
                     self.name, level, path, None, detail, "take it out of verify.protect, or --allow-test-edits"
                 )
-            elif by_exit(patch) and path in taken_in(patch):
-                yield GuardFinding(self.name, "review", path, None, f"{verb} a part of what the check runs", _YOURS)
-            elif change.status != "A" and by_exit(patch) and path in started(patch):
-                yield GuardFinding(self.name, "review", path, None, f"{verb} a program that the check calls", _YOURS)
+            elif path in parts:
+                yield GuardFinding(self.name, "review", path, None, f"{verb} {parts[path]}", _YOURS)
         elif is_manifest(path):
             if change.status == "A" and _is_data(path):
                 return
@@ -149,6 +148,14 @@ def _own_glob(patch: Patch, path: str) -> bool:
         and not is_test(path)
         and not re.search(r"^[^\S\n]*(?:async )?def test|^class \w*Test", patch.old(path), re.MULTILINE)
     )
+
+
+def _parts(patch: Patch) -> dict[str, str]:
+    """Path -> what it is, of all that a check runs of which nothing but the exit code is known."""
+    if not (patch.rules.strict and by_exit(patch)):
+        return {}
+    called = dict.fromkeys(started(patch), "a program that the check calls")
+    return called | dict.fromkeys(taken_in(patch), "a part of what the check runs")
 
 
 def _in_front_of(patch: Patch, path: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 from zwarm_ci.verdict import GuardFinding
 from zwarm_ci.verify.guards.base import Family, Patch
-from zwarm_ci.verify.guards.shared_cases import borrowed, changed, derived_from, is_subject, naming
+from zwarm_ci.verify.guards.shared_cases import borrowed, changed, derived_from, imported, is_subject, naming
 from zwarm_ci.verify.guards.signs import CODE, tree
 
 _ENTRIES = frozenset({"__init__", "__main__", "__about__", "version", "_version", "setup"})
@@ -135,13 +135,7 @@ def _beside(patch: Patch, path: str, name: str = "") -> bool:
 
 def _imported(text: str) -> set[str]:
     """Every part of a name that a file imports."""
-    module = tree(text)
-    found: set[str] = set()
-    for node in ast.walk(module) if module is not None else ():
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            found.update(part for a in node.names for part in a.name.split("."))
-            found.update((getattr(node, "module", None) or "").split("."))
-    return found
+    return {part for name, _ in imported(tree(text) or ast.Module([], [])) for part in name.split(".")}
 
 
 def _uses(text: str, name: str) -> bool:

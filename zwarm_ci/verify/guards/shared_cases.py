@@ -42,8 +42,8 @@ def borrowed(bases: Mapping[str, set[str]], old: ast.Module, new: ast.Module) ->
     ours = {name for name, files in bases.items() if files}  # of the source: not `type` or `Thread`
     yield from {name: line for name, line in _named(new) if name in ours - known}.items()
     homes = {PurePosixPath(path).with_suffix("").parts for paths in bases.values() for path in paths}
-    before = {name for name, _ in _imported(old)}
-    for name, line in _imported(new):
+    before = {name for name, _ in imported(old)}
+    for name, line in imported(new):
         parts = tuple(name.strip(".").split("."))[-2:]
         if name not in before and any(home[-len(parts) :] == parts for home in homes):
             yield name, line
@@ -95,7 +95,7 @@ def _named(module: ast.Module) -> Iterator[tuple[str, int]]:
             yield from ((alias.name, node.lineno) for alias in node.names)
 
 
-def _imported(module: ast.Module) -> Iterator[tuple[str, int]]:
+def imported(module: ast.Module) -> Iterator[tuple[str, int]]:
     """(dotted name, line) of what a module imports."""
     for node in ast.walk(module):
         if isinstance(node, ast.Import):

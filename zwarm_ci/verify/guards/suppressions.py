@@ -80,12 +80,11 @@ _SAYS = {
     "left": "leaves code out of a check",
 }
 _PLAIN = frozenset(".sh .bash .rb .c .cc .cpp .h .hpp .vue .svelte .css .scss .less .yml .yaml .pyx .pxd".split())
-
-
-_READ = _PLAIN | frozenset(
-    (
-        "",
-        *".md .mdx .rst .txt .adoc .tex .html .htm .jinja .j2 .sql .tf .hcl .kt .kts .java .swift .php .scala .lua .ex .exs .toml .ini".split(),
+_READ = (
+    _PLAIN
+    | {""}
+    | frozenset(
+        ".md .mdx .rst .txt .adoc .tex .html .htm .jinja .j2 .sql .tf .hcl .kt .kts .java .swift .php .scala .lua .ex .exs .toml .ini".split()
     )
 )
 

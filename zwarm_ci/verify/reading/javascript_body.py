@@ -317,22 +317,20 @@ def looked_at(src: Source, parts: list[Segment], handle: str, names: Mapping[str
     member: Segment | None = None
     if root.name == "expect":
         member = root
-    elif root.name == "assert" or known == "assert" or root.name in {handle, "t"}:
-        member = next((p for p in parts[1:] if p.call), None if root.name in {handle, "t"} else root)
+    elif root.name in {handle, "t"}:
+        member = next((p for p in parts[1:] if p.call), None)
+    elif "assert" in {root.name, known}:
+        member = next((p for p in parts[1:] if p.call), root)
     elif known not in {"", "test", "suite"} and not known.startswith("!"):
         member = root
-    name = known if member is root and known not in {"", "assert"} else member.name if member else ""
     if member is None or not (inner := arguments(src, member.call)) or src.at(inner[0][0]) == "...":
         return None
-    if member is not root and name not in {*_STRENGTH, *_THROWS}:
+    if member is not root and member.name not in {*_STRENGTH, *_THROWS}:
         return None
     first, last = inner[0]
-    sign = (
-        -1
-        if src.find(first, last, "=>", "function") >= 0
-        else src.find(first, last, "===", "==", "!==", "!=", "<", ">", "<=", ">=")
-    )
-    return (first, sign) if sign > first else (first, last)
+    is_function = src.find(first, last, "=>", "function") >= 0
+    sign = src.find(first, last, "===", "==", "!==", "!=", "<", ">", "<=", ">=")
+    return (first, sign) if sign > first and not is_function else (first, last)
 
 
 __all__ = ["SHADOWS", "Body", "body_of", "looked_at"]
